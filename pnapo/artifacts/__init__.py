@@ -1,0 +1,25 @@
+"""Files that are whole or not there: atomic writes, tables, tensors and manifests."""
+
+from pnapo.artifacts.files import atomic_path, prompt_id, read_json, sha256, write_json, write_text
+from pnapo.artifacts.manifest import read_manifest, require_intact, verify_manifest, write_manifest
+from pnapo.artifacts.tables import read_table, write_csv, write_table
+from pnapo.artifacts.tensors import read_metadata, read_tensors, write_tensors
+
+__all__ = [
+    "atomic_path",
+    "prompt_id",
+    "read_json",
+    "read_manifest",
+    "read_metadata",
+    "read_table",
+    "read_tensors",
+    "require_intact",
+    "sha256",
+    "verify_manifest",
+    "write_csv",
+    "write_json",
+    "write_manifest",
+    "write_table",
+    "write_tensors",
+    "write_text",
+]

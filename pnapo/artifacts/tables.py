@@ -1,0 +1,42 @@
+"""Tables on disk: parquet for data, CSV for results."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pnapo.artifacts.files import atomic_path
+from pnapo.errors import UserError
+
+
+def write_table(path: Path | str, frame: pd.DataFrame) -> None:
+    """Write a parquet file atomically; the same frame gives the same bytes."""
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a parquet file, only `columns` if given.
+
+    Raises UserError if the file is missing or damaged, or lacks one of the columns.
+    """
+    try:
+        names = pq.read_schema(path).names
+        missing = [c for c in columns or () if c not in names]
+        if missing:
+            raise UserError(f"{path}: no column {missing[0]!r}; it has {', '.join(map(repr, names))}")
+        return pq.ParquetFile(path).read(columns).to_pandas()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not a readable parquet file, damaged or truncated ({reason})") from None
+
+
+def write_csv(path: Path | str, frame: pd.DataFrame) -> None:
+    """Write a CSV file atomically: full precision, empty cells for missing values."""
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")

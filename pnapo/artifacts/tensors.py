@@ -1,0 +1,45 @@
+"""Tensors on disk: safetensors, never pickles."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pnapo.artifacts.files import atomic_path
+from pnapo.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def write_tensors(path: Path | str, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, str] = {}) -> None:  # noqa: B006
+    """Write tensors and text metadata atomically."""
+    from safetensors.torch import save_file
+
+    with atomic_path(path) as temporary:
+        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, dict(metadata) or None)
+
+
+def read_tensors(path: Path | str) -> dict[str, "torch.Tensor"]:
+    """Read all tensors of a file. Raises UserError that names it if it is missing or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: damaged tensor file ({error}); delete it and run again") from None
+
+
+def read_metadata(path: Path | str) -> dict[str, str]:
+    """The text metadata of a file. Raises UserError as `read_tensors` does."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as handle:
+            return handle.metadata() or {}
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: damaged tensor file ({error}); delete it and run again") from None

@@ -1,0 +1,52 @@
+"""Backbones behind one protocol (`Backbone`): SD3 and FLUX, loaded part by part from a diffusers pipeline folder."""
+
+from pathlib import Path
+
+import torch
+
+from pnapo.artifacts import read_json
+from pnapo.backbones.base import Backbone, Cond
+from pnapo.backbones.flux import FluxBackbone
+from pnapo.backbones.sd3 import SD3Backbone
+from pnapo.config.schema import Model
+from pnapo.errors import UserError
+
+__all__ = ["Backbone", "Cond", "FluxBackbone", "SD3Backbone", "load_backbone"]
+
+FAMILIES: dict[str, type[Backbone]] = {"sd3": SD3Backbone, "flux": FluxBackbone}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def load_backbone(model: Model, parts: set[str] = frozenset({"transformer"}), device: str = "cpu") -> Backbone:
+    """Load the parts of a backbone that a job needs: any of "transformer", "text", "vae".
+
+    Raises UserError if the folder is missing, incomplete, or of another family.
+    """
+    import importlib
+
+    cls, folder = FAMILIES[model.family], Path(model.path)
+    index = read_json(folder / "model_index.json")
+    if index.get("transformer", [None, None])[1] != cls.transformer_class:
+        raise UserError(f"{folder}: not a {model.family} pipeline; its transformer is {index.get('transformer')}")
+    names = [name for name in ("transformer", "vae") if name in parts]
+    names += list(cls.text_components) if "text" in parts else []
+    loaded = {}
+    for name in names:
+        library, class_name = index[name]
+        component = getattr(importlib.import_module(library), class_name)
+        if name.startswith("tokenizer"):
+            loaded[name] = component.from_pretrained(folder / name, local_files_only=True)
+            continue
+        dtype = DTYPES[model.dtype] if name == "transformer" else torch.float32
+        keyword = "dtype" if library == "transformers" else "torch_dtype"
+        try:
+            loaded[name] = component.from_pretrained(folder / name, local_files_only=True, **{keyword: dtype})
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UserError(f"{folder / name}: cannot be loaded ({str(error).splitlines()[0]})") from None
+    return cls(
+        loaded,
+        path=model.path,
+        resolution=model.resolution,
+        max_sequence_length=model.max_sequence_length,
+        device=device,
+    )

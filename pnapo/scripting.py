@@ -1,0 +1,56 @@
+"""What every script of `workflow_scripts/` shares: errors as one line, settings as JSON, and the device."""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+from pydantic import BaseModel, ValidationError
+
+from pnapo.errors import UserError
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main` and exit: 0; 1 with one line on stderr for a UserError (a traceback too if PNAPO_DEBUG is set)."""
+    try:
+        main()
+    except UserError as error:
+        if os.environ.get("PNAPO_DEBUG"):
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def section(kind: type[BaseModel]) -> Callable[[str], BaseModel]:
+    """An argparse type that reads one section of the configuration from JSON."""
+
+    def parse(text: str) -> BaseModel:
+        try:
+            return kind.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or kind.__name__
+            raise argparse.ArgumentTypeError(f"{where}: {first['msg']}") from None
+
+    return parse
+
+
+def pick_device(name: str) -> str:
+    """`auto` becomes cuda if there is a GPU, else cpu. Raises UserError if cuda is asked for and missing."""
+    import torch
+
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise UserError("device: cuda is asked for, but torch sees no GPU; set `device: cpu` or `auto`")
+    return "cuda" if name != "cpu" and available else "cpu"
+
+
+def limit_threads() -> None:
+    """Let torch use as many threads as OMP_NUM_THREADS says (Snakemake sets it to the rule's threads), else one."""
+    import torch
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
