@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     import torch
 
 
-def write_tensors(path: Path | str, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, str] = {}) -> None:  # noqa: B006
+def write_tensors(
+    path: Path | str, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, str] | None = None
+) -> None:
     """Write tensors and text metadata atomically."""
     from safetensors.torch import save_file
 
     with atomic_path(path) as temporary:
-        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, dict(metadata) or None)
+        save_file(
+            {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, dict(metadata or {}) or None
+        )
 
 
 def read_tensors(path: Path | str) -> dict[str, "torch.Tensor"]:

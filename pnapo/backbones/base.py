@@ -17,6 +17,18 @@ from pnapo.artifacts import read_manifest
 from pnapo.backbones.digest import config_digest
 from pnapo.errors import UserError
 
+# The projections of joint attention, for image and text: where LoRA adapters go (both families name them alike).
+ATTENTION = (
+    "attn.add_k_proj",
+    "attn.add_q_proj",
+    "attn.add_v_proj",
+    "attn.to_add_out",
+    "attn.to_k",
+    "attn.to_out.0",
+    "attn.to_q",
+    "attn.to_v",
+)
+
 Cond = dict[str, torch.Tensor]  # "prompt_embeds" [B, L, D] and "pooled" [B, P]
 
 
@@ -29,7 +41,7 @@ class Backbone(ABC):
 
     family: ClassVar[str]
     text_components: ClassVar[tuple[str, ...]]
-    lora_targets: ClassVar[list[str]]
+    lora_targets: ClassVar[tuple[str, ...]]
     transformer_class: ClassVar[str]
 
     def __init__(
@@ -182,7 +194,5 @@ class Backbone(ABC):
             self.transformer.load_state_dict(read_tensors(full))
             return
         state = read_tensors(manifest.parent / "pytorch_lora_weights.safetensors")
-        alpha = settings["run"]["lora_alpha"] / settings["run"]["lora_rank"]
         self.transformer.load_lora_adapter(state, prefix="transformer", adapter_name="policy")
-        assert alpha > 0
         self.transformer.to(self.device, self.dtype).eval()

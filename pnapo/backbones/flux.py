@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pnapo.backbones.base import Backbone, Cond
+from pnapo.backbones.base import ATTENTION, Backbone, Cond
 from pnapo.backbones.sd3 import shift_of
 
 
@@ -39,16 +39,7 @@ class FluxBackbone(Backbone):
     lora_mixin = "FluxLoraLoaderMixin"
     true_guidance = False
     text_components = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
-    lora_targets = [
-        "attn.add_k_proj",
-        "attn.add_q_proj",
-        "attn.add_v_proj",
-        "attn.to_add_out",
-        "attn.to_k",
-        "attn.to_out.0",
-        "attn.to_q",
-        "attn.to_v",
-    ]
+    lora_targets = ATTENTION
 
     def _encode_batch(self, prompts: list[str]) -> Cond:
         clip = self._tokens("tokenizer", prompts, self.parts["tokenizer"].model_max_length)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from pnapo.backbones.base import Backbone, Cond
+from pnapo.backbones.base import ATTENTION, Backbone, Cond
 
 
 class SD3Backbone(Backbone):
@@ -16,16 +16,7 @@ class SD3Backbone(Backbone):
     lora_mixin = "SD3LoraLoaderMixin"
     true_guidance = True
     text_components = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2", "text_encoder_3", "tokenizer_3")
-    lora_targets = [
-        "attn.add_k_proj",
-        "attn.add_q_proj",
-        "attn.add_v_proj",
-        "attn.to_add_out",
-        "attn.to_k",
-        "attn.to_out.0",
-        "attn.to_q",
-        "attn.to_v",
-    ]
+    lora_targets = ATTENTION
 
     def _encode_batch(self, prompts: list[str]) -> Cond:
         length = self.parts["tokenizer"].model_max_length

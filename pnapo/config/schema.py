@@ -1,6 +1,7 @@
 """The schema of config.yaml: every setting, its type, range, default and meaning. The single source of every default.
 
-`docs/configuration.md` and `config/schema.json` are generated from this file (`pnapo config docs`); a test fails when they drift.
+`docs/configuration.md` and `config/schema.json` are generated from this file (`pnapo config docs`); a test fails when
+they drift.
 """
 
 from typing import Annotated, Literal
@@ -116,9 +117,10 @@ class Reward(Section):
     model: str = Field(
         description="hps, clip, aesthetic: an open_clip model; pickscore: a transformers CLIPModel folder."
     )
-    checkpoint: str | None = Field(
-        None, description="hps: the HPSv2 state dict; aesthetic: the head; clip: open_clip weights."
+    weights: str | None = Field(
+        None, description="clip, aesthetic: open_clip's weights tag or file (none for local-dir)."
     )
+    checkpoint: str | None = Field(None, description="hps: the HPSv2 weights file; aesthetic: the head's weights file.")
     batch: Positive = Field(64, description="Images scored at once.")
 
 

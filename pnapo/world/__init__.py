@@ -1,1 +1,1 @@
-"""The embedded world: captioned shapes, an exact detector and a known utility, with tiny weights in the real formats."""
+"""The embedded world: captioned shapes, an exact detector, a known utility, and tiny weights in the real formats."""

@@ -1,4 +1,4 @@
-"""The world's raw prompts: a table in DiffusionDB's 13 columns, with unsafe prompts, near-duplicates and paraphrases planted.
+"""The world's raw prompts, in DiffusionDB's 13 columns: unsafe prompts, near-duplicates and paraphrases are planted.
 
 What was planted is written to a truth table, so that each filter's precision and recall can be measured.
 """
@@ -86,7 +86,7 @@ def _originals(count: int, rng: np.random.Generator) -> list[Scene]:
 def write_raw(settings: Source) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The source table (DiffusionDB's columns) and, row by row, the truth.
 
-    Truth columns: prompt_id, unsafe, near_of, semantic_of (the planted original's prompt_id, or ""), scene (of safe rows).
+    Truth columns: prompt_id, unsafe, near_of, semantic_of (the planted original's prompt_id, or "").
     """
     rng = np.random.default_rng(settings.seed)
     count = settings.rows

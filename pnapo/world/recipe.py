@@ -21,7 +21,7 @@ PARTS: dict[str, dict] = {
         "seed": 0,
     },
     "clip": {"steps": 2500, "batch": 128, "learning_rate": 1e-3, "seed": 0},
-    "pickclip": {"steps": 2500, "batch": 128, "learning_rate": 1e-3, "seed": 10},
+    "pickclip": {"steps": 1500, "batch": 128, "learning_rate": 1e-3, "seed": 10},
     "detoxify": {"steps": 400, "batch": 64, "learning_rate": 2e-3, "seed": 0},
     "samples_sd3": {"count": 3000, "heldout": 600, "steps": 20, "seed": 100},
     "samples_flux": {"count": 3000, "heldout": 600, "steps": 20, "seed": 200},

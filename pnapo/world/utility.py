@@ -1,8 +1,8 @@
 """The world's true utility: what people in this world like, exactly known.
 
-utility = 0.7·alignment + 0.3·quality, both in 0..1. Alignment is graded credit for the objects, colours, count, relation
-and background that the caption asks for; quality is how cleanly the picture is drawn. The learned rewards see only votes
-drawn from it.
+utility = 0.7·alignment + 0.3·quality, both in 0..1. Alignment is graded credit for the objects, colours, count,
+relation and background that the caption asks for; quality is how cleanly the picture is drawn. The learned rewards see
+only votes drawn from it.
 """
 
 from itertools import permutations

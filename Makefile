@@ -1,0 +1,84 @@
+# `make` lists the commands. Everything happens in this folder: the environment in .venv, results in results/.
+PYTHON ?=
+CORES ?= all
+UV_VERSION := 0.13.8
+BIN := .venv/bin
+UV := env -u PIP_FIND_LINKS $(BIN)/uv
+
+# Where the home directory cannot be written, caches go into this folder instead.
+ifeq ($(shell cache="$${XDG_CACHE_HOME:-$$HOME/.cache}"; mkdir -p "$$cache" 2>/dev/null && test -w "$$cache" && echo yes),)
+export XDG_CACHE_HOME := $(CURDIR)/.cache
+export UV_CACHE_DIR := $(CURDIR)/.cache/uv
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
+endif
+
+.PHONY: help setup reproduce test test-fast lint format lock docs world ship-world clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv with the locked packages; does nothing when it is up to date
+	@here="$$(pwd -P)"; key="$$(cat requirements.lock pyproject.toml | cksum) uv $(UV_VERSION) $$here"; \
+	if [ "$$(cat .venv/.ready 2>/dev/null)" = "$$key" ]; then exit 0; fi; \
+	set -e; rm -f .venv/.ready; \
+	if ! grep -qsF "$$here/.venv/" $(BIN)/pip; then \
+	  python=; \
+	  for candidate in $(if $(PYTHON),'$(PYTHON)',python3 python3.13 python3.12 python3.11 python3.14); do \
+	    if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	      python="$$candidate"; break; fi; \
+	  done; \
+	  if [ -z "$$python" ]; then \
+	    echo "error: no Python 3.11 or newer with the venv module: install one (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python@3.13), or name it: make setup PYTHON=/path/to/python3" >&2; \
+	    exit 1; fi; \
+	  echo "Making .venv with $$("$$python" --version)"; \
+	  "$$python" -m venv --clear .venv; \
+	fi; \
+	echo "Installing the packages of requirements.lock"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"; \
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock; \
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	printf '%s\n' "$$key" > .venv/.ready
+
+reproduce: setup ## run the whole workflow, then show the main table
+	@memory="$$($(BIN)/python -c 'import psutil; print(psutil.virtual_memory().total * 8 // 10 >> 20)')"; \
+	$(BIN)/snakemake --cores $(CORES) --resources mem_mb="$$memory" --quiet host reason
+	@$(BIN)/pnapo table results/tables/main.csv
+	@echo
+	@echo "Report: $$(pwd -P)/results/report.html"
+	@echo "Tables: results/tables (CSV, Markdown, LaTeX)"
+
+test: setup ## run every test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+test-fast: setup ## run the tests that take seconds
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
+
+lint: setup ## check the sources' style and the workflow
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/snakefmt --check --line-length 120 Snakefile rules
+	@$(BIN)/snakemake --lint
+
+format: setup ## put the sources into that style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/snakefmt --line-length 120 Snakefile rules
+
+lock: setup ## choose package versions anew
+	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+
+docs: setup ## write the configuration reference from the schema
+	@$(BIN)/pnapo config docs
+
+world: setup ## train the embedded world's models from nothing (two hours)
+	@$(BIN)/snakemake --cores $(CORES) --quiet host reason -- world
+
+ship-world: setup ## copy a finished world's models to assets/world
+	@$(BIN)/snakemake --cores $(CORES) --quiet host reason -- ship_world
+
+clean: ## remove the environment and all caches; results stay
+	@rm -rf .venv .cache build ./*.egg-info .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "Kept: results/, and .snakemake/ which knows how they were made. To remove them: rm -r results .snakemake"

@@ -1,0 +1,61 @@
+# From raw prompts to tables: `snakemake` makes everything config.yaml asks for. The rules lie in rules/, in the order
+# of the story; every rule calls one script of workflow_scripts/, which calls one function of pnapo/.
+import sys
+
+from snakemake.utils import min_version
+
+from pnapo.config import as_json, policies, resolve_run, validate
+from pnapo.errors import UserError
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+# `--config freeze_code=true`: a changed source file makes nothing again.
+FREEZE_CODE = str(config.pop("freeze_code", "false")).lower() == "true"
+try:
+    CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)))
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+
+pathvars:
+    results=CONFIG.results,
+    logs=f"{CONFIG.results}/logs",
+    benchmarks=f"{CONFIG.results}/benchmarks",
+
+
+include: "rules/common.smk"
+
+
+wildcard_constraints:
+    backbone=one_of(CONFIG.models),
+    list=one_of([SELECTED, *CONFIG.testsets]),
+    metric=one_of(CONFIG.metrics),
+    policy=one_of(["base", *(rf"{run}-s\d+" for run in CONFIG.runs)]),
+    reward=one_of(CONFIG.rewards),
+    run=one_of(CONFIG.runs),
+    seed=r"\d+",
+    shard=r"\d{5}",
+    testset=one_of(CONFIG.testsets),
+
+
+include: "rules/world.smk"
+include: "rules/prompts.smk"
+include: "rules/pairs.smk"
+include: "rules/labels.smk"
+include: "rules/train.smk"
+include: "rules/benchmarks.smk"
+include: "rules/tables.smk"
+include: "rules/targets.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.report.output,
+        rules.tables.input,
+        rules.labels.input,
+    localrule: True

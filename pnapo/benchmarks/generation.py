@@ -1,0 +1,58 @@
+"""Images of a test set: the same prior noises for every run, so that runs can be compared image by image."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pnapo.artifacts import write_json
+from pnapo.backbones import Backbone
+from pnapo.benchmarks.images import write_images
+from pnapo.config.schema import TestSet
+from pnapo.flow.random import prior_noise
+from pnapo.pairs.embeddings import Embeddings
+from pnapo.pairs.sampler import sample
+
+BATCH = 16
+
+
+def generate_images(
+    backbone: Backbone,
+    testset: pd.DataFrame,
+    embeddings: Embeddings,
+    settings: TestSet,
+    out: Path,
+    log: Callable[[str], None] = print,
+) -> None:
+    """Make `settings.images` images of each prompt with the backbone as it is, and write the folder of manifest `out`.
+
+    Beside the manifest lies timing.json (not part of it): seconds and number of images.
+    """
+    start = time.monotonic()
+    ids = [prompt_id for prompt_id in testset["prompt_id"] for _ in range(settings.images)]
+    numbers = [number for _ in testset["prompt_id"] for number in range(settings.images)]
+    null = embeddings.null() if backbone.true_guidance and settings.guidance > 1 else None
+    images: list[np.ndarray] = []
+    for first in range(0, len(ids), BATCH):
+        chunk, which = ids[first : first + BATCH], numbers[first : first + BATCH]
+        noise = np.stack([prior_noise(settings.seed, p, k, backbone.latent_shape) for p, k in zip(chunk, which)])
+        latents = sample(
+            backbone,
+            torch.from_numpy(noise),
+            embeddings.rows(chunk),
+            steps=settings.steps,
+            guidance=settings.guidance,
+            batch=BATCH,
+            null=null,
+        )
+        images += list(backbone.decode(latents))
+        if (first // BATCH) % 16 == 15 or len(images) == len(ids):
+            left = (time.monotonic() - start) / len(images) * (len(ids) - len(images))
+            log(f"images {len(images)}/{len(ids)}, {left:.0f} s left")
+    chosen = settings.model_dump(include={"images", "steps", "guidance", "seed"})
+    recorded = {**chosen, "family": backbone.family, "model": backbone.path, "resolution": backbone.resolution}
+    write_images(out, ids, numbers, images, recorded)
+    write_json(out.parent / "timing.json", {"seconds": round(time.monotonic() - start, 1), "images": len(images)})

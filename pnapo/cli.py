@@ -1,0 +1,113 @@
+"""The command `pnapo`: look at the configuration and at what was made. The pipeline itself is run with Snakemake.
+
+Nothing heavy is imported until a command needs it, so that `--help` answers at once.
+"""
+
+import argparse
+import os
+import sys
+
+
+def _check(args: argparse.Namespace) -> None:
+    from pnapo.config import load_config, policies
+
+    config = load_config(args.files[0], args.files[1:])
+    runs = sum(len(policies(config, backbone)) - 1 for backbone in config.backbones)
+    print(f"{' + '.join(args.files)}: ok ({', '.join(config.backbones)}; {runs} training runs)")
+
+
+def _show(args: argparse.Namespace) -> None:
+    import yaml
+
+    from pnapo.config import load_config, resolve_run
+    from pnapo.errors import UserError
+
+    config = load_config(args.files[0], args.files[1:])
+    shown = config.model_dump(mode="json")
+    if args.run:
+        if args.run not in config.runs:
+            raise UserError(f"no run is called {args.run}; there is {', '.join(config.runs)}")
+        backbone = args.backbone or config.backbones[0]
+        if backbone not in config.models:
+            raise UserError(f"no model is called {backbone}; there is {', '.join(config.models)}")
+        shown = {f"{args.run} on {backbone}": resolve_run(config, backbone, args.run)}
+    print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
+
+
+def _docs(args: argparse.Namespace) -> None:
+    from pnapo.config.docs import write_docs
+
+    for path in write_docs(args.root):
+        print(path)
+
+
+def _verify(args: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from pnapo.artifacts import read_manifest, verify_manifest
+
+    damaged = 0
+    for given in map(Path, args.paths):
+        path = given / "manifest.json" if given.is_dir() else given
+        kind = read_manifest(path)["kind"]
+        if kind == "pairs":
+            from pnapo.pairs.verify import verify_pairs
+
+            problems = verify_pairs(path)
+        else:
+            problems = verify_manifest(path)
+        print("\n".join(problems) or f"{path}: ok ({kind})")
+        damaged += bool(problems)
+    if damaged:
+        raise SystemExit(1)
+
+
+def _table(args: argparse.Namespace) -> None:
+    from pnapo.tables.terminal import show
+
+    show(args.path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from pnapo import __version__
+
+    parser = argparse.ArgumentParser(prog="pnapo", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--version", action="version", version=f"pnapo {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    config = commands.add_parser("config", help="check, show or document the configuration")
+    actions = config.add_subparsers(metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="validate a configuration and its overlays")
+    check.add_argument("files", nargs="*", default=["config.yaml"], metavar="FILE")
+    check.set_defaults(run_command=_check)
+    show = actions.add_parser("show", help="print it with all defaults, or the settings of one run")
+    show.add_argument("files", nargs="*", default=["config.yaml"], metavar="FILE")
+    show.add_argument("--run", help="only this run's resolved settings")
+    show.add_argument("--backbone", help="on this backbone (default: the first)")
+    show.set_defaults(run_command=_show)
+    docs = actions.add_parser("docs", help="write docs/configuration.md and config/schema.json from the schema")
+    docs.add_argument("--root", default=".", help="root of the repository")
+    docs.set_defaults(run_command=_docs)
+
+    verify = commands.add_parser("verify", help="prove artefacts intact: hashes, and the noise of pair sets")
+    verify.add_argument("paths", nargs="+", metavar="PATH", help="a manifest.json or its folder")
+    verify.set_defaults(run_command=_verify)
+
+    table = commands.add_parser("table", help="print a table of results")
+    table.add_argument("path", help="a .csv of results/tables")
+    table.set_defaults(run_command=_table)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a command; exits with 1 and one line on stderr for wrong input, with 2 for wrong usage."""
+    args = _parser().parse_args(argv)
+    if args.debug:
+        os.environ["PNAPO_DEBUG"] = "1"
+    from pnapo.scripting import run
+
+    try:
+        run(lambda: args.run_command(args))
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        sys.stderr.close()

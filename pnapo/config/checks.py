@@ -1,0 +1,60 @@
+"""What the types cannot say: names that must exist elsewhere in the configuration, and numbers that must fit together."""
+
+import difflib
+from collections.abc import Iterable
+
+from pnapo.config.schema import Config
+
+
+def _unknown(where: str, name: str, kind: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(known) or 'none'}"
+    return f"{where}: no {kind} is called {name}; {hint}"
+
+
+def check(config: Config) -> str | None:
+    """The first thing that does not fit together, as one line; None if all does."""
+    for name in config.backbones:
+        if name not in config.models:
+            return _unknown("backbones", name, "model", config.models)
+    if len(set(config.backbones)) != len(config.backbones):
+        return "backbones: a name stands twice"
+    prompts = config.prompts
+    if prompts.selection.count < prompts.clusters.count:
+        return (
+            f"prompts.selection.count: {prompts.selection.count} prompts cannot be drawn from "
+            f"{prompts.clusters.count} clusters; lower prompts.clusters.count"
+        )
+    for name, reward in config.rewards.items():
+        if reward.kind in ("hps", "aesthetic") and not reward.checkpoint:
+            return f"rewards.{name}.checkpoint: is missing; kind {reward.kind} needs its weights file"
+    for name, testset in config.testsets.items():
+        if (testset.source is None) == (testset.path is None):
+            return f"testsets.{name}: give either source (a list of the embedded world) or path (a file)"
+    for name, metric in config.metrics.items():
+        for testset in metric.testsets:
+            if testset not in config.testsets:
+                return _unknown(f"metrics.{name}.testsets", testset, "test set", config.testsets)
+        if metric.kind == "reward" and metric.reward not in config.rewards:
+            return _unknown(f"metrics.{name}.reward", str(metric.reward), "reward", config.rewards)
+        if metric.kind == "geneval" and metric.detector is None:
+            return f"metrics.{name}.detector: is missing; kind geneval needs a detector"
+    return _check_runs(config)
+
+
+def _check_runs(config: Config) -> str | None:
+    for name, run in config.runs.items():
+        where = f"runs.{name}"
+        if name == "base":
+            return "runs.base: the name is taken by the untrained model; choose another"
+        if run.reward not in config.rewards:
+            return _unknown(f"{where}.reward", run.reward, "reward", config.rewards)
+        if run.n1 > run.n2:
+            return f"{where}.n1: {run.n1} is later than n2 = {run.n2}; n1 must not exceed n2"
+        if len(set(run.seeds)) != len(run.seeds) or min(run.seeds) < 0:
+            return f"{where}.seeds: {run.seeds} must be different whole numbers, none below 0"
+        for backbone in run.on:
+            if backbone not in config.models:
+                return _unknown(f"{where}.on", backbone, "model", config.models)
+    return None

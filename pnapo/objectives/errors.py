@@ -1,0 +1,32 @@
+"""The per-sample error e = mean((v − u)²) on which every method is built (methods.md sections 0 and A0)."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+def errors(v: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+    """Mean squared error [B] of the velocities v against the targets u, both [B, …], over all but the first dimension.
+
+    Computed in float32 at least. The mean, not the sum: β of the public code only fits the mean (methods.md A0.1).
+    """
+    dtype = torch.promote_types(v.dtype, torch.float32)
+    return (v.to(dtype) - u.to(dtype)).square().flatten(1).mean(1)
+
+
+@dataclass(frozen=True)
+class PairErrors:
+    """Errors e [B] of the policy and the frozen reference on winner (w) and loser (l).
+
+    What a loss does not ask for is None: `l` for losses of the winner alone, `ref_w` and `ref_l` without a reference.
+    """
+
+    w: torch.Tensor
+    l: torch.Tensor | None = None  # noqa: E741
+    ref_w: torch.Tensor | None = None
+    ref_l: torch.Tensor | None = None
+
+    @property
+    def margin(self) -> torch.Tensor:
+        """m = −(Δe_w − Δe_l) [B], Δe = e − e_ref: positive where the policy improved more on the winner."""
+        return -((self.w - self.ref_w) - (self.l - self.ref_l))

@@ -1,0 +1,36 @@
+"""Which noise each side of a pair is joined to; everything else of the path follows by interpolation.
+
+A path is a function (xT_w, xT_l, fresh) -> (noise of the winner, noise of the loser). All are [B, C, h, w] but `fresh`,
+the k fresh noises it asks for, is [B, k, C, h, w]. `pnapo.flow.interpolation` then makes x_t and the target u from each
+side's latent and noise, at the SAME t for both sides.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+Noises = tuple[torch.Tensor, torch.Tensor]
+
+
+class Path(NamedTuple):
+    """A path and the number of fresh noises per pair that it asks for."""
+
+    function: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Noises]
+    fresh: int
+
+
+def stored(xT_w: torch.Tensor, xT_l: torch.Tensor, fresh: torch.Tensor) -> Noises:
+    """Each side its own stored prior noise, the one its image was made from (PNAPO, methods.md A13)."""
+    return xT_w, xT_l
+
+
+def independent(xT_w: torch.Tensor, xT_l: torch.Tensor, fresh: torch.Tensor) -> Noises:
+    """ONE fresh noise shared by both sides, as all public code of Diffusion-DPO does (methods.md A2)."""
+    return fresh[:, 0], fresh[:, 0]
+
+
+PATHS: dict[str, Path] = {
+    "stored": Path(stored, fresh=0),
+    "independent": Path(independent, fresh=1),
+}

@@ -1,0 +1,54 @@
+"""What training sees: sextuples (prompt, two latents, two prior noises, reward gap) as a view of pair set and labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pnapo.artifacts import read_table
+from pnapo.errors import UserError
+from pnapo.pairs.store import PairSet
+
+
+@dataclass(frozen=True)
+class PreferencePairs:
+    """Pairs without ties: latents x0 and prior noises xT of winner (w) and loser (l), each float32 [N, C, h, w].
+
+    `gap` [N] (float64) is in the reward's raw units, > 0; `settings` are those the pairs were generated with.
+    """
+
+    prompt_ids: list[str]
+    x0_w: torch.Tensor
+    x0_l: torch.Tensor
+    xT_w: torch.Tensor
+    xT_l: torch.Tensor
+    gap: torch.Tensor
+    settings: dict
+
+
+def load_pairs(manifest: Path | str, labels: Path | str) -> PreferencePairs:
+    """Join a pair set with its labels, ties left out.
+
+    Raises UserError if the labels are of another pair set, if all pairs are tied, or if a file is damaged.
+    """
+    pairs = PairSet.open(manifest)
+    table = read_table(labels, ["prompt_id", "winner", "loser", "gap", "tie"])
+    if list(table["prompt_id"]) != pairs.prompt_ids:
+        raise UserError(f"{labels}: labels of another pair set than {manifest}; delete it and run again")
+    kept = table[~table["tie"]]
+    if kept.empty:
+        raise UserError(
+            f"{labels}: all {len(table)} pairs are tied, so there is no preference to learn; "
+            "use another reward, or more varied samples"
+        )
+    rows = torch.from_numpy(kept.index.to_numpy().copy())
+    winner, loser = (torch.from_numpy(kept[name].to_numpy().copy()) for name in ("winner", "loser"))
+    return PreferencePairs(
+        prompt_ids=list(kept["prompt_id"]),
+        x0_w=pairs.latent[rows, winner],
+        x0_l=pairs.latent[rows, loser],
+        xT_w=pairs.noise[rows, winner],
+        xT_l=pairs.noise[rows, loser],
+        gap=torch.from_numpy(kept["gap"].to_numpy().copy()),
+        settings=pairs.settings,
+    )

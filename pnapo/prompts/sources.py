@@ -1,0 +1,86 @@
+"""Prompt lists from files: parquet (DiffusionDB's metadata among them), CSV, JSON lines and plain text."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from pnapo.artifacts import prompt_id, read_table
+from pnapo.errors import UserError
+
+
+def _parquet(path: Path, column: str) -> list:
+    return list(read_table(path, [column])[column])
+
+
+def _csv(path: Path, column: str) -> list:
+    csv.field_size_limit(sys.maxsize)
+    with open(path, encoding="utf-8-sig", newline="") as handle:
+        rows = csv.DictReader(handle)
+        names = rows.fieldnames or []
+        if column not in names:
+            raise UserError(f"{path}: no column {column!r}; it has {', '.join(map(repr, names)) or 'none'}")
+        try:
+            return [row[column] for row in rows]
+        except csv.Error as error:
+            raise UserError(f"{path}: line {rows.line_num} is not valid CSV ({error})") from None
+
+
+def _jsonl(path: Path, column: str) -> list:
+    found = []
+    with open(path, encoding="utf-8") as handle:
+        for number, line in enumerate(handle, start=1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise UserError(f"{path}: line {number} is not valid JSON ({error.msg})") from None
+            if isinstance(value, dict):
+                if column not in value:
+                    raise UserError(
+                        f"{path}: line {number} has no key {column!r}; it has {', '.join(map(repr, value))}"
+                    )
+                value = value[column]
+            found.append(value)
+    return found
+
+
+def _text(path: Path, column: str) -> list:
+    # Only line feeds end a prompt; form feeds and the like belong to it.
+    return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").split("\n")
+
+
+READERS: dict[str, Callable[[Path, str], list]] = {
+    ".parquet": _parquet,
+    ".csv": _csv,
+    ".jsonl": _jsonl,
+    ".txt": _text,
+}
+
+
+def load_prompts(path: Path | str, column: str = "prompt") -> pd.DataFrame:
+    """The distinct prompts of a file in their order: columns prompt_id and prompt, texts verbatim.
+
+    Empty and missing ones are left out; of exact repeats the first stays. Raises UserError if the file is missing, damaged,
+    empty, of an unknown kind, or lacks the column.
+    """
+    path = Path(path)
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise UserError(f"{path}: unknown kind of prompt list; use one of {', '.join(READERS)}")
+    try:
+        values = reader(path, column)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder, not a prompt list") from None
+    texts = dict.fromkeys(v for v in values if isinstance(v, str) and v.strip())
+    if not texts:
+        raise UserError(f"{path}: holds no prompts ({len(values)} rows, all empty)")
+    return pd.DataFrame({"prompt_id": [prompt_id(text) for text in texts], "prompt": list(texts)})

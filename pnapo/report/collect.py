@@ -1,0 +1,124 @@
+"""Read everything the report shows. Each missing or damaged file is one clear error that names it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pnapo.artifacts import read_table
+from pnapo.config import load_config, validate
+from pnapo.config.schema import Config, Run
+from pnapo.errors import UserError
+from pnapo.tables.scores import BASE
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished run of the workflow. Tables have the columns of `pnapo.tables`."""
+
+    folder: Path
+    config: Config
+    main: pd.DataFrame
+    comparisons: pd.DataFrame
+    seeds: pd.DataFrame
+    compute: pd.DataFrame
+    funnel: pd.DataFrame
+    logs: dict[tuple[str, str], list[pd.DataFrame]]  # (backbone, run) -> one per training seed
+    labels: dict[tuple[str, str], pd.DataFrame]  # (backbone, reward) -> prompt_id, gap, tie
+    geneval: pd.DataFrame | None = None  # None if no metric is GenEval
+
+    @property
+    def runs(self) -> list[str]:
+        """The base model, then the runs in the order of the main table."""
+        return list(dict.fromkeys(self.main["run"]))
+
+    @property
+    def methods(self) -> dict[str, Run]:
+        """The settings of each run but the base, in the same order."""
+        return {run: self.config.runs[run] for run in self.runs if run != BASE}
+
+    @property
+    def testsets(self) -> list[str]:
+        """Test sets in the order of the main table."""
+        return list(dict.fromkeys(self.main["testset"]))
+
+    def first_policy(self, run: str) -> str:
+        """The folder name of a run's first training seed."""
+        return BASE if run == BASE else f"{run}-s{self.config.runs[run].seeds[0]}"
+
+
+def read_config(text: str) -> Config:
+    """The resolved configuration from JSON, or from a YAML or JSON file.
+
+    Raises UserError that names the setting if it is not valid.
+    """
+    if not text.lstrip().startswith("{"):
+        return load_config(text)
+    try:
+        return validate(json.loads(text), "--config")
+    except json.JSONDecodeError as error:
+        raise UserError(f"--config: not valid JSON ({error})") from None
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A table of R/tables. Names stay text, whatever they look like."""
+    names = ("backbone", "run", "opponent", "testset", "metric", "task", "step")
+    try:
+        frame = pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values={})
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; make the tables first") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable table ({str(error).splitlines()[0]}); make it again") from None
+    for column in frame.columns.difference(names):
+        numbers = pd.to_numeric(frame[column], errors="coerce")
+        if (numbers.notna() | (frame[column].astype(str) == "")).all():
+            frame[column] = numbers
+    return frame
+
+
+def read_log(path: Path) -> pd.DataFrame:
+    """A training log, one row per optimizer step; columns a loss does not compute are empty."""
+    rows: list[dict[str, Any]] = []
+    try:
+        for line in path.read_text("utf-8").splitlines():
+            rows.append(json.loads(line))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; train the run again") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise UserError(f"{path}: line {len(rows) + 1} is not JSON; train the run again") from None
+    if not rows or not all(isinstance(r, dict) and "step" in r for r in rows):
+        raise UserError(f"{path}: needs a line with `step` for every optimizer step; train the run again")
+    frame = pd.DataFrame(rows)
+    return frame.apply(pd.to_numeric, errors="coerce")
+
+
+def collect(folder: Path | str, config: Config) -> Results:
+    """Read the tables, logs and labels of a finished workflow below `folder`.
+
+    Raises UserError if something is missing or damaged, or the main table is of another configuration.
+    """
+    folder = Path(folder)
+    tables = {
+        name: read_csv(folder / "tables" / f"{name}.csv")
+        for name in ("main", "comparisons", "seeds", "compute", "funnel")
+    }
+    if any(metric.kind == "geneval" for metric in config.metrics.values()):
+        tables["geneval"] = read_csv(folder / "tables" / "geneval.csv")
+    main = tables["main"]
+    for column, expected in (("backbone", set(config.backbones)), ("run", {BASE, *config.runs})):
+        if (found := set(main[column])) != expected:
+            odd = sorted(found ^ expected)[0]
+            raise UserError(
+                f"{folder / 'tables' / 'main.csv'}: {column} {odd!r} is not in both it and the configuration"
+            )
+    logs, labels = {}, {}
+    for backbone in config.backbones:
+        for name, run in config.runs.items():
+            paths = [folder / "runs" / backbone / f"{name}-s{seed}" / "train_log.jsonl" for seed in run.seeds]
+            logs[backbone, name] = [read_log(path) for path in paths]
+        for reward in dict.fromkeys(run.reward for run in config.runs.values()):
+            path = folder / "pairs" / backbone / "labels" / f"{reward}.parquet"
+            labels[backbone, reward] = read_table(path, ["prompt_id", "gap", "tie"])
+    return Results(folder=folder, config=config, logs=logs, labels=labels, **tables)

@@ -1,0 +1,67 @@
+"""LAION's aesthetic predictor v2 (improved-aesthetic-predictor): an MLP on unit CLIP image embeddings, 1–10.
+
+The head is D-1024-128-64-16-1 with dropout between and no activations (as published); its official file is the state dict
+`sac+logos+ava1-l14-linearMSE.pth` for CLIP ViT-L/14.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from pnapo.config.schema import Reward
+from pnapo.errors import UserError
+from pnapo.rewards.files import load_into, read_state_dict
+from pnapo.rewards.openclip import OpenCLIP
+
+
+class Head(nn.Module):
+    """The published head; the names of its weights are those of the official file (`layers.0.weight`, …)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(width, 1024),
+            nn.Dropout(0.2),
+            nn.Linear(1024, 128),
+            nn.Dropout(0.2),
+            nn.Linear(128, 64),
+            nn.Dropout(0.1),
+            nn.Linear(64, 16),
+            nn.Linear(16, 1),
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Ratings [N, 1] of unit embeddings [N, D]."""
+        return self.layers(features)
+
+
+def new_head(width: int) -> Head:
+    """An untrained head for embeddings of `width`."""
+    return Head(width)
+
+
+class Aesthetic:
+    """Raw score: the rating, about 1–10. The prompt is not looked at."""
+
+    display_scale = 1.0
+
+    def __init__(self, reward: Reward, device: str):
+        if not reward.checkpoint:
+            raise UserError("rewards: kind aesthetic needs `checkpoint`, the weights of the head")
+        self.clip = OpenCLIP(reward.model, weights=reward.weights, device=device)
+        state = read_state_dict(reward.checkpoint)
+        width = state["layers.0.weight"].shape[1] if "layers.0.weight" in state else 768
+        self.head = new_head(width)
+        load_into(self.head, state, reward.checkpoint)
+        self.head.float().eval().requires_grad_(False)
+        self.batch = reward.batch
+
+    def score(self, images: list[np.ndarray], prompts: list[str]) -> np.ndarray:
+        """Ratings, float32 [N]."""
+        features = self.clip.images(images, self.batch)
+        if features.shape[1] != self.head.layers[0].in_features:
+            raise UserError(
+                f"the aesthetic head reads {self.head.layers[0].in_features} features, its CLIP gives {features.shape[1]}"
+            )
+        with torch.no_grad():
+            return self.head(features)[:, 0].numpy()

@@ -1,0 +1,53 @@
+"""PickScore (yuvalkirstain/PickScore): a transformers `CLIPModel` tuned on Pick-a-Pic.
+
+Score: cosine; the published scale is logit_scale × cosine ≈ 100 × cosine ≈ 20–24, which tables print. Preprocessing: the
+folder's own processor (CLIP's resize and centre crop); texts cut to the context.
+"""
+
+import numpy as np
+import torch
+
+from pnapo.config.schema import Reward
+from pnapo.rewards.files import guarded
+
+
+class PickScore:
+    """Raw score: cosine."""
+
+    display_scale = 100.0
+
+    def __init__(self, reward: Reward, device: str):
+        from transformers import CLIPModel, CLIPProcessor
+
+        folder = reward.model
+        self.model = guarded(
+            lambda: CLIPModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True), f"PickScore {folder}"
+        )
+        self.processor = guarded(
+            lambda: CLIPProcessor.from_pretrained(folder, local_files_only=True), f"PickScore's processor {folder}"
+        )
+        self.model.eval().requires_grad_(False).to(device)
+        self.device, self.batch = device, reward.batch
+
+    @torch.no_grad()
+    def _texts(self, prompts: list[str]) -> torch.Tensor:
+        length = self.model.config.text_config.max_position_embeddings
+        tokens = self.processor.tokenizer(
+            prompts, padding=True, truncation=True, max_length=length, return_tensors="pt"
+        ).to(self.device)
+        output = self.model.text_model(**tokens).pooler_output
+        return torch.nn.functional.normalize(self.model.text_projection(output), dim=-1).cpu()
+
+    @torch.no_grad()
+    def _images(self, images: list[np.ndarray]) -> torch.Tensor:
+        pixels = self.processor.image_processor(images, return_tensors="pt", input_data_format="channels_last")
+        output = self.model.vision_model(pixel_values=pixels.pixel_values.to(self.device)).pooler_output
+        return torch.nn.functional.normalize(self.model.visual_projection(output), dim=-1).cpu()
+
+    def score(self, images: list[np.ndarray], prompts: list[str]) -> np.ndarray:
+        """Cosines, float32 [N]."""
+        distinct = list(dict.fromkeys(prompts))
+        where = {prompt: row for row, prompt in enumerate(distinct)}
+        texts = torch.cat([self._texts(distinct[i : i + 256]) for i in range(0, len(distinct), 256)])
+        pictures = torch.cat([self._images(images[i : i + self.batch]) for i in range(0, len(images), self.batch)])
+        return (pictures * texts[[where[prompt] for prompt in prompts]]).sum(-1).numpy()

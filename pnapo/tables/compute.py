@@ -1,0 +1,46 @@
+"""What each training run cost. Times differ from run to run, so this table is not byte-identical between two runs."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from pnapo.artifacts import read_json
+from pnapo.errors import UserError
+
+COLUMNS = (
+    *("backbone", "run", "seed", "seconds", "cpu_hours", "gpu_hours"),
+    *("pairs_seen", "peak_memory_mb", "forward_passes"),
+)
+CAPTION = (
+    "Cost of each training run: wall-clock seconds, CPU and GPU hours, pairs seen, peak memory, and forward passes of "
+    "policy and reference together, counted in samples. These are measured, so they differ between two runs of one "
+    "workflow."
+)
+FORMATS = {
+    **{"seed": "d", "seconds": ",.1f", "cpu_hours": ".4f", "gpu_hours": ".4f"},
+    **{"pairs_seen": ",d", "peak_memory_mb": ",.0f", "forward_passes": ",d"},
+}
+
+
+def compute_table(folders: Iterable[Path | str]) -> pd.DataFrame:
+    """One row (COLUMNS) per folder R/runs/{backbone}/{run}-s{seed}, in the order given.
+
+    A file inside the folder may stand for it. Raises UserError for a folder of another name, or whose compute.json is
+    missing, damaged or lacks a number.
+    """
+    rows = []
+    for given in map(Path, folders):
+        folder = given.parent if given.is_file() else given
+        run, dash, seed = folder.name.rpartition("-s")
+        if not dash or not seed.isdigit():
+            raise UserError(f"{folder}: not a training run's folder; its name should be RUN-sSEED")
+        path = folder / "compute.json"
+        cost = read_json(path)
+        try:
+            hours = [cost["cpu_seconds"] / 3600, cost["gpu_seconds"] / 3600]
+            counts = [int(cost["pairs_seen"]), float(cost["peak_memory_mb"]), int(cost["forward_passes"])]
+            rows.append([folder.parent.name, run, int(seed), float(cost["seconds"]), *hours, *counts])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}: needs a number for {error}; train the run again") from None
+    return pd.DataFrame(rows, columns=COLUMNS)

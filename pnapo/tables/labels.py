@@ -1,0 +1,48 @@
+"""Names for people: what runs, metrics, test sets and tasks are called in tables and figures. CSV keeps its names."""
+
+_NAMES = {
+    # runs
+    "base": "base",
+    "sft": "SFT",
+    "diffusion_dpo": "Diffusion-DPO",
+    "pnapo": "PNAPO",
+    # metrics
+    "hps": "HPS",
+    "pickscore": "PickScore",
+    "clip": "CLIP score",
+    "aesthetic": "Aesthetic",
+    "imagereward": "ImageReward",
+    "utility": "True utility",
+    "geneval": "GenEval",
+    # test sets
+    "heldout": "Held-out prompts",
+    "freeform": "Free-form prompts",
+    "opdv1": "OPDv1",
+    "hpdv2": "HPDv2",
+    # backbones
+    "sd3": "SD3",
+    "flux": "FLUX",
+    "sd3_medium": "SD3-M",
+    "flux_dev": "FLUX.1-dev",
+    # GenEval's tasks
+    "single_object": "single object",
+    "two_object": "two objects",
+    "color_attr": "colour attribution",
+    "colors": "colours",
+    # columns
+    "cpu_hours": "CPU hours",
+    "gpu_hours": "GPU hours",
+    "peak_memory_mb": "peak memory, MB",
+    "pairs_seen": "pairs seen",
+    "forward_passes": "forward passes",
+}
+
+
+def label(name: str) -> str:
+    """The name for people; a name nobody knows is shown with spaces instead of underscores."""
+    return _NAMES.get(name, name.replace("_", " "))
+
+
+def testset_label(name: str) -> str:
+    """The same for a test set: GenEval's prompts are not GenEval's score."""
+    return "GenEval prompts" if name == "geneval" else label(name)

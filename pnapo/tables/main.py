@@ -1,0 +1,153 @@
+"""The main table, the comparisons behind its win rates, and the spread over training seeds.
+
+Training seeds of a run are pooled: a prompt's score is its mean over images and seeds. A win is counted image by image
+on the same prompt and noise (every seed against every seed), ties ½ (methods.md B).
+"""
+
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pnapo.config.schema import Statistics
+from pnapo.errors import UserError
+from pnapo.tables.pivot import main_caption, main_grids
+from pnapo.tables.scores import BASE, BASELINE, Expected, Scores, iterate, read_run
+from pnapo.tables.statistics import mean_interval, sign_test, win_credit
+from pnapo.tables.write import rounded, write_all
+
+COLUMNS = (
+    *("backbone", "run", "testset", "metric", "n", "mean", "median"),
+    *("ci_low", "ci_high", "win_vs_base", "win_vs_dpo", "published"),
+)
+COMPARISONS = (
+    *("backbone", "run", "opponent", "testset", "metric", "n"),
+    *("gain", "gain_low", "gain_high", "win_rate", "win_low", "win_high", "wins", "ties", "losses", "p_value"),
+)
+SEEDS = ("backbone", "run", "testset", "metric", "seeds", "mean", "between_seed_sd", "lowest", "highest")
+_KEY = ["backbone", "run", "testset", "metric"]
+
+
+class MainTables(NamedTuple):
+    """`main` has COLUMNS, `comparisons` COMPARISONS, `seeds` SEEDS."""
+
+    main: pd.DataFrame
+    comparisons: pd.DataFrame
+    seeds: pd.DataFrame
+
+
+def compare(ours: Scores, theirs: Scores, settings: Statistics) -> dict[str, float]:
+    """Gain (mean difference, paired by prompt) and win rate of one run over another, with intervals and a sign test.
+
+    A prompt is won if more than half of its image-by-image comparisons are; `p_value` is the exact test of wins
+    against losses over prompts.
+    """
+    gain = mean_interval(ours.per_prompt - theirs.per_prompt, settings, ours.tags)
+    credit = ours.average(np.mean([win_credit(a, b) for a, b in product(ours.images, theirs.images)], axis=0))
+    rate = mean_interval(credit, settings)
+    wins, losses = int((credit > 0.5).sum()), int((credit < 0.5).sum())
+    return {
+        **{"n": len(credit), "gain": gain.value, "gain_low": gain.low, "gain_high": gain.high},
+        **{"win_rate": rate.value, "win_low": rate.low, "win_high": rate.high},
+        **{"wins": wins, "ties": len(credit) - wins - losses, "losses": losses, "p_value": sign_test(wins, losses)},
+    }
+
+
+def _row(scores: Scores, settings: Statistics) -> dict[str, float]:
+    """n, mean, median and interval. A median of GenEval's 0 and 1 says nothing, so it is left out."""
+    values = scores.per_prompt
+    mean = mean_interval(values, settings, scores.tags)
+    median = float("nan") if scores.tags else float(np.median(values))
+    return {"n": len(values), "mean": mean.value, "median": median, "ci_low": mean.low, "ci_high": mean.high}
+
+
+def _seed_row(scores: Scores, settings: Statistics) -> dict[str, float]:
+    """Mean of each training seed's mean, and their standard deviation (empty for one seed)."""
+    means = [_row(Scores(s[None], scores.prompt, scores.tags), settings)["mean"] for s in scores.images]
+    sd = float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
+    return {
+        **{"seeds": len(means), "mean": float(np.mean(means)), "between_seed_sd": sd},
+        **{"lowest": min(means), "highest": max(means)},
+    }
+
+
+def read_published(path: Path | str) -> pd.DataFrame:
+    """Published values, columns backbone, run, testset, metric, value (and source).
+
+    Raises UserError for a missing file, column or number, or two values for one cell.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file (published)") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable CSV file ({str(error).splitlines()[0]})") from None
+    missing = [c for c in (*_KEY, "value") if c not in frame]
+    if missing:
+        raise UserError(f"{path}: no column {missing[0]!r}; it needs {', '.join(_KEY)} and value")
+    numbers = pd.to_numeric(frame["value"], errors="coerce")
+    if numbers.isna().any():
+        line = int(np.flatnonzero(numbers.isna())[0]) + 2
+        raise UserError(f"{path}: line {line}: value {frame['value'].iloc[line - 2]!r} is not a number")
+    if frame.duplicated(_KEY).any():
+        line = int(np.flatnonzero(frame.duplicated(_KEY))[0]) + 2
+        raise UserError(f"{path}: line {line}: a second value for the same backbone, run, testset and metric")
+    return frame[_KEY].assign(published=numbers)
+
+
+def main_tables(root: Path | str, expected: Expected, published: pd.DataFrame | None = None) -> MainTables:
+    """Read every expected score below `root` and measure it; `published` comes from `read_published`."""
+    main, comparisons, seeds = [], [], []
+    settings = expected.statistics
+    opponents = [BASE, *([BASELINE] if BASELINE in expected.runs else [])]
+    cache: dict[tuple[str, str, str, str], Scores] = {}
+
+    def scores(backbone: str, run: str, testset: str, metric: str) -> Scores:
+        key = (backbone, run, testset, metric)
+        if key not in cache:
+            cache[key] = read_run(root, expected, *key)
+        return cache[key]
+
+    for backbone, run, testset, metric in iterate(expected):
+        name = {"backbone": backbone, "run": run, "testset": testset, "metric": metric}
+        ours = scores(backbone, run, testset, metric)
+        rates = {}
+        for opponent in opponents:
+            if run in (BASE, opponent):
+                continue
+            result = compare(ours, scores(backbone, opponent, testset, metric), settings)
+            comparisons.append({**name, "opponent": opponent, **result})
+            rates[opponent] = result["win_rate"]
+        wins = {"win_vs_base": rates.get(BASE, float("nan")), "win_vs_dpo": rates.get(BASELINE, float("nan"))}
+        main.append({**name, **_row(ours, settings), **wins})
+        if run != BASE:
+            seeds.append({**name, **_seed_row(ours, settings)})
+
+    table = pd.DataFrame(main, columns=COLUMNS[:-1])
+    if published is None:
+        table["published"] = np.nan
+    else:
+        table = table.merge(published, how="left", on=_KEY)
+    return MainTables(table, pd.DataFrame(comparisons, columns=COMPARISONS), pd.DataFrame(seeds, columns=SEEDS))
+
+
+def write_main(tables: MainTables, expected: Expected, out: Path) -> None:
+    """Write the main table to `out` (.csv, .md, .tex), the comparisons and the spread over seeds beside it."""
+    confidence = expected.statistics.confidence
+    write_all(
+        tables.comparisons,
+        out.with_name("comparisons.csv"),
+        "Gains and win rates of each run over its opponent, on the same prompts and noises, with "
+        f"{100 * confidence:g} % bootstrap intervals over prompts. A prompt is won if more than half of its image-by-"
+        "image comparisons are; the p-value is the exact two-sided sign test of wins against losses, without "
+        "correction for the number of comparisons.",
+    )
+    write_all(
+        tables.seeds,
+        out.with_name("seeds.csv"),
+        "Spread over training seeds: the mean of each seed's mean, their standard deviation (empty for one seed) and "
+        "extremes.",
+    )
+    write_all(tables.main, out, main_caption(confidence), grids=main_grids(rounded(tables.main)))

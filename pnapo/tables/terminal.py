@@ -1,0 +1,36 @@
+"""A table of results in the terminal."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pnapo.errors import UserError
+
+KEYS = ("backbone", "run", "testset", "metric", "task", "step", "seed")
+
+
+def show(path: Path | str) -> None:
+    """Print a CSV of results: one line a row, keys on the left, numbers to four digits."""
+    from rich.console import Console
+    from rich.table import Table
+
+    try:
+        frame = pd.read_csv(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run `snakemake` first") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a table of results ({error})") from None
+    frame = frame.dropna(axis=1, how="all")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in frame.columns:
+        table.add_column(name, justify="left" if name in KEYS else "right", no_wrap=True)
+    previous = None
+    for row in frame.itertuples(index=False):
+        group = tuple(getattr(row, name) for name in ("backbone", "testset", "metric") if name in frame.columns)
+        if previous is not None and group != previous and len(group) > 1:
+            table.add_section()
+        previous = group
+        table.add_row(*("" if pd.isna(v) else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+    # A pipe or a narrow terminal must not cut columns.
+    console = Console()
+    Console(width=max(console.width, console.measure(table).maximum)).print(table)

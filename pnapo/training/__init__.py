@@ -1,0 +1,5 @@
+"""Training of one run: `train` turns a backbone and preference pairs into a checkpoint folder."""
+
+from pnapo.training.loop import train
+
+__all__ = ["train"]

@@ -1,0 +1,115 @@
+"""What is trained, and what the frozen reference is: a LoRA adapter (reference: adapter off) or a full copy."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from pnapo.artifacts import read_json, write_json
+from pnapo.backbones import Backbone
+from pnapo.config.schema import Run
+
+
+class Policy(ABC):
+    """A trainable transformer beside the frozen reference it starts from."""
+
+    model: torch.nn.Module
+
+    @property
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """The trained parameters by name, in a fixed order."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    @abstractmethod
+    @contextmanager
+    def reference(self) -> Iterator[torch.nn.Module]:
+        """The reference model, usable inside the block, without gradients."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the current weights into `folder` in diffusers' format."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave the backbone as it was before."""
+
+
+class LoraPolicy(Policy):
+    """A LoRA adapter (Hu et al. 2021, arXiv 2106.09685) on the attention projections of the backbone's transformer.
+
+    A is Gaussian with deviation 1/rank, B zero, in float32 whatever the precision of the frozen weights: the policy
+    starts exactly at the reference.
+    """
+
+    def __init__(self, backbone: Backbone, run: Run, seed: int):
+        from peft import LoraConfig
+
+        self.backbone, self.model = backbone, backbone.transformer
+        self.scale = run.lora_alpha / run.lora_rank
+        self.model.requires_grad_(False)
+        config = LoraConfig(
+            r=run.lora_rank,
+            lora_alpha=run.lora_alpha,
+            init_lora_weights="gaussian",
+            target_modules=list(backbone.lora_targets),
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.model.add_adapter(config)
+        for parameter in self.trainable.values():
+            parameter.data = parameter.data.float()
+
+    @contextmanager
+    def reference(self) -> Iterator[torch.nn.Module]:
+        self.model.disable_adapters()
+        try:
+            with torch.no_grad():
+                yield self.model
+        finally:
+            self.model.enable_adapters()
+
+    def save(self, folder: Path) -> None:
+        """Write pytorch_lora_weights.safetensors. alpha/rank is folded into B: loaders then assume alpha = rank."""
+        from peft import get_peft_model_state_dict
+
+        state = get_peft_model_state_dict(self.model)
+        self.backbone.save_lora(
+            folder, {name: value * self.scale if "lora_B" in name else value for name, value in state.items()}
+        )
+
+    def close(self) -> None:
+        self.model.unload_lora()
+
+
+class FullPolicy(Policy):
+    """A float32 copy of the whole transformer; the backbone's own stays as the reference."""
+
+    def __init__(self, backbone: Backbone, run: Run, seed: int):
+        self.backbone = backbone
+        self.model = copy.deepcopy(backbone.transformer).float().requires_grad_(True)
+
+    @contextmanager
+    def reference(self) -> Iterator[torch.nn.Module]:
+        with torch.no_grad():
+            yield self.backbone.transformer
+
+    def save(self, folder: Path) -> None:
+        """Write transformer/ in the backbone's own precision, in one file."""
+        target, model = folder / "transformer", self.model
+        if self.backbone.dtype != torch.float32:
+            model = copy.deepcopy(model)
+            for parameter in model.parameters():
+                parameter.data = parameter.data.to(self.backbone.dtype)
+        model.save_pretrained(target, max_shard_size="1TB")
+        config = read_json(target / "config.json")
+        config.pop("_name_or_path", None)  # where the base model happened to lie
+        write_json(target / "config.json", config)
+
+    def close(self) -> None:
+        del self.model
+
+
+ADAPTERS: dict[str, type[Policy]] = {"lora": LoraPolicy, "full": FullPolicy}

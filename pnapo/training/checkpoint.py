@@ -1,0 +1,48 @@
+"""The checkpoint folder of a finished run, and how it replaces an older one."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pnapo.artifacts import write_json, write_manifest, write_text
+from pnapo.training.adapters import Policy
+from pnapo.training.log import read_log
+from pnapo.training.model_card import model_card
+
+UNLISTED = ("compute.json", "speed.jsonl")  # they vary between identical runs, so the manifest leaves them out
+_WEIGHTS = ("pytorch_lora_weights.safetensors", "transformer")
+
+
+def assemble(
+    folder: Path, name: str, policy: Policy, settings: Mapping[str, Any], logs: Sequence[Path], cost: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint into the empty `folder`: weights, model card, settings, logs and cost."""
+    policy.save(folder)
+    for log in logs:
+        shutil.copyfile(log, folder / log.name)
+    write_json(folder / "settings.json", settings)
+    write_json(folder / "compute.json", cost)
+    write_text(folder / "README.md", model_card(name, settings, read_log(folder / "train_log.jsonl")))
+
+
+def publish(folder: Path, out: Path, settings: Mapping[str, Any]) -> None:
+    """Move an assembled checkpoint to `out`, file by file, its manifest last.
+
+    The manifest of an older checkpoint goes first, and so do its weights if they are of another kind: a reader never
+    sees a manifest beside files that it does not describe.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "manifest.json").unlink(missing_ok=True)
+    for name in _WEIGHTS:
+        old = out / name
+        if not (folder / name).exists():
+            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+    names = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+    for name in names:
+        with open(folder / name, "rb") as handle:
+            os.fsync(handle.fileno())
+        (out / name).parent.mkdir(exist_ok=True)
+        os.replace(folder / name, out / name)
+    write_manifest(out, "checkpoint", settings, [name for name in names if name not in UNLISTED])

@@ -1,0 +1,28 @@
+"""An exponential moving average of the trained weights."""
+
+from collections.abc import Mapping
+
+import torch
+
+
+class EMA:
+    """shadow ← decay·shadow + (1 − decay)·weight after every step, in float32, from the initial weights on.
+
+    With decay 0 the shadow is always the last weights.
+    """
+
+    def __init__(self, weights: Mapping[str, torch.Tensor], decay: float):
+        self.decay = decay
+        self.shadow = {name: value.detach().float().clone() for name, value in weights.items()}
+
+    @torch.no_grad()
+    def update(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take one step towards `weights` (the same names as at the start)."""
+        for name, value in self.shadow.items():
+            value.mul_(self.decay).add_(weights[name].detach().float(), alpha=1 - self.decay)
+
+    @torch.no_grad()
+    def copy_to(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Overwrite `weights` with the average."""
+        for name, value in self.shadow.items():
+            weights[name].copy_(value)

@@ -1,0 +1,229 @@
+"""The training loop, the same for every method: path × loss × schedule decide, step by step.
+
+A step draws pairs, takes the errors of policy and frozen reference at the same points, and descends the loss. It is a
+pure function of the state, so a run that was killed and resumed equals one that was not, bit for bit.
+"""
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import Accelerator
+
+from pnapo.backbones import Backbone
+from pnapo.config.schema import Run
+from pnapo.errors import UserError
+from pnapo.objectives.errors import PairErrors, errors
+from pnapo.objectives.losses import LOSSES, Loss
+from pnapo.objectives.schedules import SCHEDULES
+from pnapo.training.adapters import ADAPTERS, Policy
+from pnapo.training.batches import Batch, Batches
+from pnapo.training.checkpoint import assemble, publish
+from pnapo.training.ema import EMA
+from pnapo.training.log import JsonLines, per_pair, row
+from pnapo.training.meter import Meter
+from pnapo.training.settings import resolve_settings
+from pnapo.training.state import fingerprint, load_state, save_state
+from pnapo.training.workspace import workspace
+
+if TYPE_CHECKING:
+    from pnapo.pairs.embeddings import Embeddings
+    from pnapo.pairs.preferences import PreferencePairs
+
+Log = Callable[[str], None]
+LOGS = ("train_log.jsonl", "speed.jsonl")  # what two identical runs share, and the clock
+
+
+def train(
+    *,
+    backbone: Backbone,
+    pairs: "PreferencePairs",
+    embeddings: "Embeddings",
+    run: Run,
+    draw_seed: int,
+    seed: int,
+    out: Path | str,
+    log: Log = print,
+) -> None:
+    """Train one run and write its checkpoint folder `out`; an interrupted training goes on where its last state was.
+
+    A guidance-distilled model embeds the guidance that the pairs were made with. The backbone is left as it was.
+    Raises UserError if the pairs do not fit the backbone or if training diverges.
+    """
+    out = Path(out)
+    settings = resolve_settings(backbone=backbone, pairs=pairs, run=run, seed=seed, draw_seed=draw_seed)
+    accelerator = Accelerator(
+        cpu=backbone.device.type == "cpu",
+        mixed_precision="bf16" if backbone.dtype == torch.bfloat16 else "no",
+        gradient_accumulation_steps=run.accumulation,
+    )
+    if accelerator.num_processes > 1:
+        raise UserError(f"training uses one process, but {accelerator.num_processes} were launched; launch one")
+    batches = Batches(
+        pairs,
+        embeddings,
+        run,
+        seed=seed,
+        draw_seed=draw_seed,
+        reward_scale=settings["reward_scale"],
+        device=backbone.device,
+    )
+    _announce(out.name, settings, batches, log)
+    with workspace(out) as work:
+        policy = ADAPTERS[run.adapter](backbone, run, seed)
+        try:
+            session = Session(backbone, policy, batches, settings, accelerator, work, log)
+            cost = session.optimize()
+            finished = work / "checkpoint"
+            shutil.rmtree(finished, ignore_errors=True)
+            finished.mkdir()
+            assemble(finished, out.name, policy, settings, [work / name for name in LOGS], cost)
+            publish(finished, out, settings)
+        finally:
+            policy.close()
+
+
+def _announce(name: str, settings: dict[str, Any], batches: Batches, log: Log) -> None:
+    run = batches.run
+    log(
+        f"{name}: {run.path} × {run.loss} × {run.schedule}, {settings['pairs']['count']} pairs, {run.steps} steps of "
+        f"{run.batch} × {run.accumulation}, {run.adapter}"
+    )
+    if LOSSES[run.loss].loser:
+        factor = SCHEDULES[run.schedule](batches.gap, 0.0, run.n1, run.n2)
+        low, middle, high = torch.quantile(factor.double(), torch.tensor([0.25, 0.5, 0.75]).double()).tolist()
+        log(
+            f"β {settings['beta_code']:g} in the code convention (mean over {settings['dimensions']} dimensions, "
+            f"factor ½), {settings['beta_sum']:.4g} in the papers' (sum); reward scale {settings['reward_scale']:g}; "
+            f"β_eff/β at the start: quartiles {low:.3f}, {middle:.3f}, {high:.3f}"
+        )
+
+
+def learning_rate(run: Run, step: int) -> float:
+    """Linear warm-up to the run's learning rate at step `warmup` (counted from 1), then constant."""
+    return run.learning_rate * min(1.0, (step + 1) / max(1, run.warmup))
+
+
+def pair_errors(backbone: Backbone, policy: Policy, batch: Batch, loss: Loss, guidance: float) -> PairErrors:
+    """The errors of policy (with gradient) and reference (without) on the batch, one forward pass each."""
+
+    def of(model: torch.nn.Module) -> list[torch.Tensor]:
+        v = backbone.velocity(batch.x, batch.t, batch.cond, guidance, transformer=model)
+        return list(errors(v, batch.u).chunk(2 if loss.loser else 1))
+
+    reference = []
+    if loss.reference:
+        with policy.reference() as model:
+            reference = of(model)
+    found = of(policy.model)
+    return PairErrors(**dict(zip(("w", "l"), found)), **dict(zip(("ref_w", "ref_l"), reference)))
+
+
+class Session:
+    """One attempt at a run, from the last state in the work folder (or from step 0) to the last step."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        policy: Policy,
+        batches: Batches,
+        settings: dict[str, Any],
+        accelerator: Accelerator,
+        work: Path,
+        log: Log,
+    ):
+        self.backbone, self.policy, self.batches, self.run = backbone, policy, batches, batches.run
+        self.loss, self.schedule = LOSSES[self.run.loss], SCHEDULES[self.run.schedule]
+        self.guidance, self.accelerator, self.log = settings["guidance"], accelerator, log
+        self.key, self.file = fingerprint(settings), work / "state.pt"
+        self.weights = policy.trainable
+        self.optimizer = accelerator.prepare_optimizer(
+            torch.optim.AdamW(self.weights.values(), lr=self.run.learning_rate, weight_decay=self.run.weight_decay)
+        )
+        self.ema = EMA(self.weights, self.run.ema) if self.run.ema else None
+        state = load_state(self.file, self.key, log)
+        if state:
+            log(f"resuming at step {state['step']}")
+            self._restore(state)
+        offsets = state["offsets"] if state else {}
+        self.start = state["step"] if state else 0
+        self.logs = [JsonLines(work / name, offsets.get(name, 0)) for name in LOGS]
+        self.meter = Meter(backbone.device, state["cost"] if state else None)
+
+    def optimize(self) -> dict[str, Any]:
+        """Run all steps that are left, leave the final weights on the policy, and return what it cost."""
+        run = self.run
+        for step in range(self.start, run.steps):
+            began = time.perf_counter()
+            line = self.step(step)
+            speed = run.batch * run.accumulation / (time.perf_counter() - began)
+            for file, content in zip(self.logs, (line, {"step": step, "pairs_per_s": round(speed, 3)})):
+                file.append(content)
+            if (step + 1) % max(1, run.steps // 20) == 0 or step + 1 == run.steps:
+                self.log(_progress(line, run.steps, speed))
+            if (step + 1) % run.checkpoint_every == 0 and step + 1 < run.steps:
+                self._save(step + 1)
+        for file in self.logs:
+            file.close()
+        if self.ema:
+            self.ema.copy_to(self.weights)
+        return self.meter.report()
+
+    def step(self, step: int) -> dict[str, Any]:
+        """One optimizer step; returns its line of the log. Raises UserError if a logged number is not finite."""
+        run, accelerator, parts, norm = self.run, self.accelerator, [], math.nan
+        rate = learning_rate(run, step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        for micro in range(run.accumulation):
+            batch = self.batches.at((step * run.accumulation + micro) * run.batch, run.batch)
+            beta = run.beta * self.schedule(batch.gap, step / run.steps, run.n1, run.n2)
+            with accelerator.accumulate(self.policy.model):
+                with accelerator.autocast():
+                    found = pair_errors(self.backbone, self.policy, batch, self.loss, self.guidance)
+                values = self.loss.function(found, beta)
+                accelerator.backward(values.mean())
+                if accelerator.sync_gradients:
+                    norm = float(accelerator.clip_grad_norm_(self.weights.values(), run.max_grad_norm))
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            parts.append(per_pair(found, values, beta, self.loss))
+            self.meter.count(run.batch, len(batch.t) * (2 if self.loss.reference else 1))
+        line = row(step, {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, norm, rate)
+        for name, value in line.items():
+            if value is not None and not math.isfinite(value):
+                raise UserError(f"step {step}: {name} is {value}, training diverged; lower learning_rate or beta")
+        if self.ema:
+            self.ema.update(self.weights)
+        return line
+
+    def _save(self, step: int) -> None:
+        state = {
+            "fingerprint": self.key,
+            "step": step,
+            "offsets": {name: file.sync() for name, file in zip(LOGS, self.logs)},
+            "cost": self.meter.totals(),
+            "weights": {name: value.detach() for name, value in self.weights.items()},
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.shadow if self.ema else None,
+        }
+        save_state(self.file, state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        with torch.no_grad():
+            for name, value in self.weights.items():
+                value.copy_(state["weights"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.ema:
+            self.ema.shadow = {name: value.to(self.weights[name].device) for name, value in state["ema"].items()}
+
+
+def _progress(line: dict[str, Any], steps: int, speed: float) -> str:
+    text = f"step {line['step'] + 1}/{steps}: loss {line['loss']:.4f}, e_w {line['e_w']:.4f}"
+    if line["implicit_accuracy"] is not None:
+        text += f", accuracy {line['implicit_accuracy']:.2f}, margin {line['margin']:+.4f}"
+    return f"{text}, gradient {line['grad_norm']:.3g}, {speed:.1f} pairs/s"

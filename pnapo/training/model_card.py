@@ -1,0 +1,100 @@
+"""The README.md of a checkpoint: a model card with YAML front matter, the settings and the final log figures."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_LABELS = {
+    "loss": "loss",
+    "implicit_accuracy": "implicit accuracy",
+    "margin": "margin",
+    "e_w": "error, winner",
+    "e_l": "error, loser",
+    "e_ref_w": "reference error, winner",
+    "e_ref_l": "reference error, loser",
+    "beta_eff": "effective β",
+    "grad_norm": "gradient norm before clipping",
+}
+
+
+def model_card(name: str, settings: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> str:
+    """The model card's text. Figures are means over the last tenth of the steps."""
+    run = settings["run"]
+    method = f"{run['path']} × {run['loss']} × {run['schedule']}"
+    weights = "pytorch_lora_weights.safetensors" if run["adapter"] == "lora" else "transformer/"
+    tail = log[-math.ceil(len(log) / 10) :]
+    sections = [
+        "---\n" + yaml.safe_dump(_front_matter(settings), sort_keys=True, allow_unicode=True) + "---",
+        f"# {name}",
+        f"A `{settings['family']}` text-to-image model tuned with the method {method} (path × loss × schedule) on "
+        f"{settings['pairs']['count']} preference pairs for {run['steps']} steps, training seed {settings['seed']}.",
+        "## Use",
+        _usage(settings, weights),
+        "## β in both conventions",
+        f"* code (squared errors averaged over D = {settings['dimensions']} dimensions, factor ½): "
+        f"β = {settings['beta_code']:g}\n"
+        f"* papers (squared errors summed, no factor): β/(2D) = {settings['beta_sum']:.6g}",
+        f"## Log, mean of the last {len(tail)} steps",
+        _figures(tail),
+        "## Settings",
+        "```json\n" + json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n```",
+        "The weights carry the licence of the base model.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _front_matter(settings: Mapping[str, Any]) -> dict[str, Any]:
+    tags = ["text-to-image", "diffusers", settings["family"], settings["run"]["loss"]]
+    if settings["run"]["adapter"] == "lora":
+        tags.append("lora")
+    return {
+        "base_model": settings["base_model"],
+        "library_name": "diffusers",
+        "pipeline_tag": "text-to-image",
+        "tags": tags,
+        **_license(Path(settings["base_model"]) / "README.md"),
+    }
+
+
+def _license(base_card: Path) -> dict[str, str]:
+    """The licence keys of the base model's own card; "other" if it has none."""
+    if base_card.is_file():
+        parts = base_card.read_text("utf-8", "replace").split("---", 2)
+        if len(parts) == 3 and not parts[0].strip():
+            try:
+                head = yaml.safe_load(parts[1]) or {}
+            except yaml.YAMLError:
+                head = {}
+            found = {key: str(head[key]) for key in ("license", "license_name", "license_link") if key in head}
+            if "license" in found:
+                return found
+    return {"license": "other", "license_name": "as-the-base-model"}
+
+
+def _usage(settings: Mapping[str, Any], weights: str) -> str:
+    pipeline = {"sd3": "StableDiffusion3Pipeline", "flux": "FluxPipeline"}[settings["family"]]
+    base = json.dumps(settings["base_model"], ensure_ascii=False)
+    if weights.endswith("/"):
+        model = {"sd3": "SD3Transformer2DModel", "flux": "FluxTransformer2DModel"}[settings["family"]]
+        load = (
+            f'transformer = {model}.from_pretrained(".", subfolder="transformer")\n'
+            f"pipe = {pipeline}.from_pretrained({base}, transformer=transformer)"
+        )
+        imports = f"{model}, {pipeline}"
+    else:
+        load = f'pipe = {pipeline}.from_pretrained({base})\npipe.load_lora_weights(".", weight_name="{weights}")'
+        imports = pipeline
+    return f"```python\nfrom diffusers import {imports}\n\n{load}\n```"
+
+
+def _figures(tail: Sequence[Mapping[str, Any]]) -> str:
+    lines = ["| quantity | value |", "|---|---|"]
+    for key, label in _LABELS.items():
+        values = [line[key] for line in tail if line[key] is not None]
+        if values:
+            lines.append(f"| {label} | {math.fsum(values) / len(values):.6g} |")
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""Everything that determines a training, resolved to numbers: the content of settings.json and of the manifest."""
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pnapo.backbones import Backbone
+from pnapo.backbones.digest import config_digest
+from pnapo.config.schema import Run
+from pnapo.errors import UserError
+from pnapo.objectives.reward_scale import resolve_reward_scale
+
+if TYPE_CHECKING:
+    from pnapo.pairs.preferences import PreferencePairs
+
+# Lists of which one entry is in force here, and how often to save: they change nothing in the result.
+_IRRELEVANT = {"seeds", "on", "checkpoint_every"}
+
+
+def resolve_settings(
+    *, backbone: Backbone, pairs: "PreferencePairs", run: Run, seed: int, draw_seed: int
+) -> dict[str, Any]:
+    """The resolved settings. β stands in both conventions: beta_sum = beta_code/(2D), D the latent's dimensions.
+
+    Raises UserError if the pairs were made by another kind of backbone, or if n1 > n2.
+    """
+    shape, made_with = tuple(pairs.x0_w.shape[1:]), pairs.settings
+    if (made_with["family"], shape) != (backbone.family, tuple(backbone.latent_shape)):
+        raise UserError(
+            f"the pairs were made by a {made_with['family']} backbone with latents of shape {list(shape)}, but "
+            f"{backbone.path} is {backbone.family} with {list(backbone.latent_shape)}; use the pairs of this backbone"
+        )
+    if run.n1 > run.n2:
+        raise UserError(f"n1 = {run.n1} is larger than n2 = {run.n2}; g falls from n1 to n2, so n1 must not exceed n2")
+    gaps = np.asarray(pairs.gap, dtype=np.float64)
+    dimensions = int(np.prod(shape))
+    digest = hashlib.sha256("\n".join(pairs.prompt_ids).encode() + gaps.tobytes())
+    return {
+        "run": run.model_dump(mode="json", exclude=_IRRELEVANT),
+        "seed": seed,
+        "draw_seed": draw_seed,
+        "guidance": made_with["guidance"],
+        "family": backbone.family,
+        "base_model": backbone.path,
+        "transformer_config": config_digest(backbone.transformer),
+        "latent_shape": list(shape),
+        "dimensions": dimensions,
+        "beta_code": run.beta,
+        "beta_sum": run.beta / (2 * dimensions),
+        "reward_scale": resolve_reward_scale(run.reward_scale, gaps),
+        "pairs": {"count": len(gaps), "sha256": digest.hexdigest()},
+    }

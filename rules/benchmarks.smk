@@ -1,0 +1,101 @@
+# Benchmarks: images of every policy on every test set with the same noises, then one score file for each metric.
+rule write_testset:
+    input:
+        path=lambda wildcards: CONFIG.testsets[wildcards.testset].path or [],
+        code=code("write_testset"),
+    output:
+        "<results>/testsets/{testset}.parquet",
+    log:
+        "<logs>/testsets/{testset}.log",
+    benchmark:
+        "<benchmarks>/testsets/{testset}.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=testset_settings("source", "path", "column", "count"),
+    message:
+        "Writing the {wildcards.testset} test prompts"
+    shell:
+        "python workflow_scripts/write_testset.py"
+        " --settings {params.settings:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule generate_images:
+    input:
+        testset="<results>/testsets/{testset}.parquet",
+        embeddings="<results>/embeddings/{backbone}/{testset}/manifest.json",
+        policy=policy_manifest,
+        weights=lambda wildcards: model_weights(wildcards.backbone),
+        code=code("generate_images"),
+    output:
+        "<results>/images/{backbone}/{policy}/{testset}/manifest.json",
+    log:
+        "<logs>/images/{backbone}/{policy}/{testset}.log",
+    benchmark:
+        "<benchmarks>/images/{backbone}/{policy}/{testset}.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=720,
+        gpu=GPU,
+        device=DEVICE,
+    params:
+        model=lambda wildcards: as_json(CONFIG.models[wildcards.backbone]),
+        settings=testset_settings("images", "steps", "guidance", "seed"),
+        policy=lambda wildcards, input: ["--policy", input.policy] if input.policy else [],
+    message:
+        "Making {wildcards.backbone} {wildcards.policy}'s images of the {wildcards.testset} prompts"
+    shell:
+        "python workflow_scripts/generate_images.py"
+        " --testset {input.testset:q}"
+        " --embeddings {input.embeddings:q}"
+        " --model {params.model:q}"
+        " --settings {params.settings:q}"
+        " {params.policy:q}"
+        " --device {resources.device}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule score_images:
+    input:
+        images="<results>/images/{backbone}/{policy}/{testset}/manifest.json",
+        testset="<results>/testsets/{testset}.parquet",
+        weights=lambda wildcards: reward_weights(CONFIG.metrics[wildcards.metric].reward),
+        code=metric_code,
+    output:
+        "<results>/scores/{backbone}/{policy}/{testset}/{metric}.parquet",
+    log:
+        "<logs>/scores/{backbone}/{policy}/{testset}/{metric}.log",
+    benchmark:
+        "<benchmarks>/scores/{backbone}/{policy}/{testset}/{metric}.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=GPU,
+        device=DEVICE,
+    params:
+        metric=metric_settings,
+        reward=metric_reward,
+    message:
+        "Scoring {wildcards.backbone} {wildcards.policy}'s {wildcards.testset} images with {wildcards.metric}"
+    shell:
+        "python workflow_scripts/score_images.py"
+        " --images {input.images:q}"
+        " --testset {input.testset:q}"
+        " --metric {params.metric:q}"
+        " {params.reward:q}"
+        " --device {resources.device}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

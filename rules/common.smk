@@ -1,0 +1,201 @@
+# What all rules share: how scripts are started, what counts as their code and weights, and their settings.
+import ast
+import json
+import os
+import shlex
+from functools import cache
+from pathlib import Path
+from typing import get_args
+
+from snakemake_interface_executor_plugins.settings import DeploymentMethod
+
+# Every shell command starts with this. `python` is the interpreter that runs Snakemake or, with `--sdm conda`, that of
+# the rule's environment; Snakemake sets OMP_NUM_THREADS and its kin to the rule's threads.
+PREFIX = "set -euo pipefail; export PYTHONPATH=.; "
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    PREFIX += f'python() {{{{ {shlex.quote(sys.executable)} "$@"; }}}}; '
+shell.prefix(PREFIX)
+
+DEVICE = CONFIG.device
+GPU = 0 if DEVICE == "cpu" else 1
+
+# Every job inherits these: weights are local files, and results repeat.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+SELECTED = "selected"  # the list of training prompts, beside the test sets
+SHARDS = [f"{shard:05d}" for shard in range(CONFIG.pairs.shards)]
+POLICIES = {backbone: policies(CONFIG, backbone) for backbone in CONFIG.backbones}
+
+GENEVAL = [name for name, metric in CONFIG.metrics.items() if metric.kind == "geneval"]
+
+# Not counted as a rule's code: they carry settings and files from place to place, and compute nothing.
+CARRIERS = ("pnapo/artifacts/", "pnapo/config/", "pnapo/errors.py", "pnapo/scripting.py", "pnapo/__init__.py")
+
+
+def one_of(names):
+    """A wildcard constraint that allows exactly these names."""
+    return "|".join(f"(?:{name})" for name in names)
+
+
+def settings(section, *names):
+    """A rule's parameter: a section of the configuration as canonical JSON, only the settings in `names` if given."""
+    return lambda wildcards: as_json(section.model_dump(include=set(names) or None))
+
+
+@cache
+def imported(source):
+    """The files of pnapo that a source file imports, wherever in it the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse(Path(source).read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pnapo":
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                found |= {str(f) for f in (Path(f"{name.replace('.', '/')}.py"), Path(*name.split("."), "__init__.py"))}
+    return sorted(f for f in found if Path(f).is_file())
+
+
+def code(script, *modules, skip=()):
+    """The sources whose change makes a rule's output stale: its script, and the `modules` of pnapo that it runs.
+
+    With no module named: all that the script imports, directly or through others, but those that begin with one of
+    `skip`. Modules are paths below pnapo/ without suffix.
+    """
+    out = [f"workflow_scripts/{script}.py", *(f"pnapo/{module}.py" for module in modules)]
+    without = (*CARRIERS, *(f"pnapo/{prefix}" for prefix in skip))
+    todo = [] if modules else out[:]
+    while todo and Path(todo[-1]).is_file():
+        new = [f for f in imported(todo.pop()) if f not in out and not f.startswith(without)]
+        out += new
+        todo += new
+    return ancient(sorted(out)) if FREEZE_CODE else sorted(out)
+
+
+def weights(*paths):
+    """The small file that stands for each model folder or checkpoint, if it is a local one: its manifest, if any."""
+    found = set()
+    for path in (Path(path.removeprefix("local-dir:")) for path in paths if path):
+        folder = path if path.is_dir() else path.parent
+        names = ("manifest.json", "model_index.json", "config.json", "open_clip_config.json")
+        index = next((folder / name for name in names if (folder / name).is_file()), path)
+        if path.exists():
+            found.add(str(index))
+    return sorted(found)
+
+
+def model_weights(backbone):
+    """What stands for the weights of a backbone. Its pipeline folder has to be there."""
+    path = CONFIG.models[backbone].path
+    return weights(path) or f"{path}/model_index.json"
+
+
+def reward_weights(reward):
+    """What stands for the weights of a reward; nothing for a metric without one."""
+    return weights(CONFIG.rewards[reward].model, CONFIG.rewards[reward].checkpoint) if reward else []
+
+
+def prompt_list(name):
+    """The table of the training prompts, or of a test set."""
+    return f"<results>/prompts/{name}.parquet" if name == SELECTED else f"<results>/testsets/{name}.parquet"
+
+
+def policy_manifest(wildcards):
+    """The checkpoint that makes the images; the base model has none."""
+    return [] if wildcards.policy == "base" else "<results>/runs/{backbone}/{policy}/manifest.json"
+
+
+def run_settings(wildcards):
+    """The settings of one run on one backbone; the training seed is not among them."""
+    run = resolve_run(CONFIG, wildcards.backbone, wildcards.run)
+    return as_json({name: value for name, value in run.items() if name not in ("seeds", "on")})
+
+
+def reward_code(script, reward):
+    """The sources of a script that computes one reward."""
+    kinds = get_args(type(CONFIG.rewards[reward]).model_fields["kind"].annotation)
+    return code(script, skip=[f"rewards/{kind}." for kind in kinds if kind != CONFIG.rewards[reward].kind])
+
+
+def metric_code(wildcards):
+    """The sources of score_images.py for one metric."""
+    metric = CONFIG.metrics[wildcards.metric]
+    if metric.kind == "geneval":
+        return code("score_images", skip=["rewards/", "world/utility"])
+    if metric.kind == "utility":
+        return code("score_images", skip=["rewards/", "detectors/", "benchmarks/geneval"])
+    return reward_code("score_images", metric.reward)
+
+
+def metric_settings(wildcards):
+    """What one metric measures on one test set."""
+    return as_json({**CONFIG.metrics[wildcards.metric].model_dump(), "testsets": [wildcards.testset]})
+
+
+def metric_reward(wildcards):
+    """The option that carries a metric's reward, if it has one."""
+    reward = CONFIG.metrics[wildcards.metric].reward
+    return ["--reward", as_json(CONFIG.rewards[reward])] if reward else []
+
+
+def testset_settings(*names):
+    """A rule's parameter: these settings of its test set."""
+    return lambda wildcards: settings(CONFIG.testsets[wildcards.testset], *names)(wildcards)
+
+
+def trained():
+    """The manifest of every training run on every backbone."""
+    pairs = [(backbone, policy) for backbone, names in POLICIES.items() for policy in names if policy != "base"]
+    return [f"<results>/runs/{backbone}/{policy}/manifest.json" for backbone, policy in pairs]
+
+
+def all_images():
+    """The manifest of every image set that some metric scores."""
+    return [
+        f"<results>/images/{backbone}/{policy}/{testset}/manifest.json"
+        for backbone, names in POLICIES.items()
+        for policy in names
+        for testset in CONFIG.testsets
+        if any(testset in metric.testsets for metric in CONFIG.metrics.values())
+    ]
+
+
+def all_scores(metrics=CONFIG.metrics):
+    """The score files of every policy of every backbone by these metrics."""
+    return [
+        f"<results>/scores/{backbone}/{policy}/{testset}/{metric}.parquet"
+        for backbone, names in POLICIES.items()
+        for policy in names
+        for metric in metrics
+        for testset in CONFIG.metrics[metric].testsets
+    ]
+
+
+def table_settings(metrics=CONFIG.metrics):
+    """A rule's parameter: what a table hangs on beside the scores. The order of names is that of rows and columns."""
+    names = {
+        "backbones": CONFIG.backbones,
+        "runs": {name: run.seeds for name, run in CONFIG.runs.items()},
+        "metrics": {name: CONFIG.metrics[name].testsets for name in metrics},
+        "statistics": CONFIG.statistics.model_dump(),
+    }
+    return lambda wildcards: json.dumps(names)
+
+
+def report_settings(wildcards):
+    """The whole configuration, less where and how it runs."""
+    return json.dumps(CONFIG.model_dump(mode="json", exclude={"device"}))
+
+
+def require(setting, path, exists=os.path.isfile):
+    """End with one line if a file that the configuration names is not there."""
+    if path and not exists(path):
+        sys.exit(f"error: {setting}: {path}: no such {'file' if exists is os.path.isfile else 'folder'}")
+
+
+require("prompts.source.path", CONFIG.prompts.source.path)
+require("published", CONFIG.published)
+for name, testset in CONFIG.testsets.items():
+    require(f"testsets.{name}.path", testset.path)
+for name in CONFIG.backbones:
+    if not CONFIG.models[name].path.startswith("assets/world/"):  # `snakemake world` may be about to make those
+        require(f"models.{name}.path", CONFIG.models[name].path, os.path.isdir)

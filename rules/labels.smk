@@ -1,0 +1,36 @@
+# Labels: the score of every sample by every reward, and from them winner, loser and gap.
+rule label_pairs:
+    input:
+        pairs="<results>/pairs/{backbone}/manifest.json",
+        prompts="<results>/prompts/selected.parquet",
+        model_weights=lambda wildcards: model_weights(wildcards.backbone),
+        reward_weights=lambda wildcards: reward_weights(wildcards.reward),
+        code=lambda wildcards: reward_code("label_pairs", wildcards.reward),
+    output:
+        "<results>/pairs/{backbone}/labels/{reward}.parquet",
+    log:
+        "<logs>/labels/{backbone}/{reward}.log",
+    benchmark:
+        "<benchmarks>/labels/{backbone}/{reward}.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=480,
+        gpu=GPU,
+        device=DEVICE,
+    params:
+        model=lambda wildcards: as_json(CONFIG.models[wildcards.backbone]),
+        reward=lambda wildcards: as_json(CONFIG.rewards[wildcards.reward]),
+    message:
+        "Scoring the pairs of {wildcards.backbone} with {wildcards.reward} and naming winners and losers"
+    shell:
+        "python workflow_scripts/label_pairs.py"
+        " --pairs {input.pairs:q}"
+        " --prompts {input.prompts:q}"
+        " --model {params.model:q}"
+        " --reward {params.reward:q}"
+        " --device {resources.device}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

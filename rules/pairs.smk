@@ -1,0 +1,97 @@
+# Noise-image pairs: prompt embeddings, then images of each prompt by the base model with their prior noises.
+rule embed_prompts:
+    input:
+        prompts=lambda wildcards: prompt_list(wildcards.list),
+        weights=lambda wildcards: model_weights(wildcards.backbone),
+        code=code("embed_prompts"),
+    output:
+        "<results>/embeddings/{backbone}/{list}/manifest.json",
+    log:
+        "<logs>/embeddings/{backbone}/{list}.log",
+    benchmark:
+        "<benchmarks>/embeddings/{backbone}/{list}.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=GPU,
+        device=DEVICE,
+    params:
+        model=lambda wildcards: as_json(CONFIG.models[wildcards.backbone]),
+    message:
+        "Embedding the {wildcards.list} prompts for {wildcards.backbone}"
+    shell:
+        "python workflow_scripts/embed_prompts.py"
+        " --prompts {input.prompts:q}"
+        " --model {params.model:q}"
+        " --device {resources.device}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule generate_pairs:
+    input:
+        prompts="<results>/prompts/selected.parquet",
+        embeddings="<results>/embeddings/{backbone}/selected/manifest.json",
+        weights=lambda wildcards: model_weights(wildcards.backbone),
+        code=code("generate_pairs"),
+    output:
+        f"<results>/pairs/{{backbone}}/samples/shard-{{shard}}-of-{CONFIG.pairs.shards:05d}.json",
+    log:
+        "<logs>/pairs/{backbone}/shard-{shard}.log",
+    benchmark:
+        "<benchmarks>/pairs/{backbone}/shard-{shard}.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=1440,
+        gpu=GPU,
+        device=DEVICE,
+    params:
+        model=lambda wildcards: as_json(CONFIG.models[wildcards.backbone]),
+        settings=settings(CONFIG.pairs),
+        shard=lambda wildcards: int(wildcards.shard),
+    message:
+        "Drawing prior noises and making images with {wildcards.backbone}, shard {wildcards.shard} of {CONFIG.pairs.shards}"
+    shell:
+        "python workflow_scripts/generate_pairs.py"
+        " --prompts {input.prompts:q}"
+        " --embeddings {input.embeddings:q}"
+        " --model {params.model:q}"
+        " --settings {params.settings:q}"
+        " --shard {params.shard}"
+        " --device {resources.device}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule collect_pairs:
+    input:
+        shards=lambda wildcards: expand(rules.generate_pairs.output, shard=SHARDS, allow_missing=True),
+        code=code("collect_pairs"),
+    output:
+        "<results>/pairs/{backbone}/manifest.json",
+    log:
+        "<logs>/pairs/{backbone}/collect.log",
+    benchmark:
+        "<benchmarks>/pairs/{backbone}/collect.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=settings(CONFIG.pairs),
+    message:
+        "Checking the shards of {wildcards.backbone} and listing them as one pair set"
+    shell:
+        "python workflow_scripts/collect_pairs.py"
+        " --shards {input.shards:q}"
+        " --settings {params.settings:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

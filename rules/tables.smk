@@ -1,0 +1,162 @@
+# Tables and the report. Nothing here needs torch; a changed label or interval is a matter of seconds.
+rule funnel_table:
+    input:
+        steps=[f"<results>/prompts/{step}.parquet" for step in ("all", *STEPS, "clustered", SELECTED)],
+        removed=[f"<results>/prompts/{step}.removed.parquet" for step in STEPS],
+        truth="<results>/prompts/truth.parquet" if WORLD_SOURCE else [],
+        code=code("funnel_table"),
+    output:
+        csv=report("<results>/tables/funnel.csv", category="Tables", subcategory="funnel"),
+        md="<results>/tables/funnel.md",
+        tex="<results>/tables/funnel.tex",
+    log:
+        "<logs>/tables/funnel.log",
+    benchmark:
+        "<benchmarks>/tables/funnel.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        folder=lambda wildcards: f"{CONFIG.results}/prompts",
+        truth=lambda wildcards, input: ["--truth", input.truth] if input.truth else [],
+    message:
+        "Counting what each filter of the prompts kept and removed"
+    shell:
+        "python workflow_scripts/funnel_table.py"
+        " --folder {params.folder:q}"
+        " {params.truth:q}"
+        " --out {output.csv:q}"
+        " > {log:q} 2>&1"
+
+
+rule main_table:
+    input:
+        scores=all_scores(),
+        published=CONFIG.published or [],
+        code=code("main_table"),
+    output:
+        csv=report("<results>/tables/main.csv", category="Tables", subcategory="main"),
+        md="<results>/tables/main.md",
+        tex="<results>/tables/main.tex",
+        others=expand("<results>/tables/{table}.{suffix}", table=["comparisons", "seeds"], suffix=["csv", "md", "tex"]),
+    log:
+        "<logs>/tables/main.log",
+    benchmark:
+        "<benchmarks>/tables/main.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        folder=lambda wildcards: f"{CONFIG.results}/scores",
+        config=table_settings(),
+        published=["--published", CONFIG.published] if CONFIG.published else [],
+    message:
+        "Making the main table"
+    shell:
+        "python workflow_scripts/main_table.py"
+        " --scores {params.folder:q}"
+        " --config {params.config:q}"
+        " {params.published:q}"
+        " --out {output.csv:q}"
+        " > {log:q} 2>&1"
+
+
+rule geneval_table:
+    input:
+        scores=all_scores(GENEVAL),
+        code=code("geneval_table"),
+    output:
+        csv=report("<results>/tables/geneval.csv", category="Tables", subcategory="GenEval"),
+        md="<results>/tables/geneval.md",
+        tex="<results>/tables/geneval.tex",
+    log:
+        "<logs>/tables/geneval.log",
+    benchmark:
+        "<benchmarks>/tables/geneval.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        folder=lambda wildcards: f"{CONFIG.results}/scores",
+        config=table_settings(GENEVAL),
+    message:
+        "Making the table of GenEval's tasks"
+    shell:
+        "python workflow_scripts/geneval_table.py"
+        " --scores {params.folder:q}"
+        " --config {params.config:q}"
+        " --out {output.csv:q}"
+        " > {log:q} 2>&1"
+
+
+rule compute_table:
+    input:
+        runs=trained(),
+        code=code("compute_table"),
+    output:
+        csv=report("<results>/tables/compute.csv", category="Tables", subcategory="compute"),
+        md="<results>/tables/compute.md",
+        tex="<results>/tables/compute.tex",
+    log:
+        "<logs>/tables/compute.log",
+    benchmark:
+        "<benchmarks>/tables/compute.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Making the table of what each run cost"
+    shell:
+        "python workflow_scripts/compute_table.py" " --runs {input.runs:q}" " --out {output.csv:q}" " > {log:q} 2>&1"
+
+
+rule report:
+    input:
+        tables=[
+            rules.funnel_table.output,
+            rules.main_table.output,
+            rules.geneval_table.output,
+            rules.compute_table.output,
+        ],
+        labels=expand(
+            rules.label_pairs.output, backbone=CONFIG.backbones, reward={r.reward for r in CONFIG.runs.values()}
+        ),
+        images=all_images(),
+        testsets=expand(rules.write_testset.output, testset=CONFIG.testsets),
+        templates=sorted(map(str, Path("pnapo/report/templates").glob("*.*"))),
+        code=code("report"),
+    output:
+        report("<results>/report.html", category="Report"),
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        folder=lambda wildcards: CONFIG.results,
+        config=report_settings,
+    message:
+        "Writing the report with its figures and image grids"
+    shell:
+        "python workflow_scripts/report.py"
+        " --results {params.folder:q}"
+        " --config {params.config:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

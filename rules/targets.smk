@@ -1,0 +1,61 @@
+# Names for the stages: `snakemake prompts`, `snakemake labels`, … Each makes its stage and what it needs.
+# One file can be asked for as well: `snakemake results/runs/sd3/pnapo-s0/manifest.json` trains that run alone.
+localrules:
+    prompts,
+    embeddings,
+    pairs,
+    labels,
+    train_all,
+    testsets,
+    images,
+    benchmarks,
+    tables,
+
+
+rule prompts:
+    input:
+        f"<results>/prompts/{SELECTED}.parquet",
+        rules.funnel_table.output,
+
+
+rule testsets:
+    input:
+        expand("<results>/testsets/{testset}.parquet", testset=CONFIG.testsets),
+
+
+rule embeddings:
+    input:
+        expand(rules.embed_prompts.output, backbone=CONFIG.backbones, list=[SELECTED, *CONFIG.testsets]),
+
+
+rule pairs:
+    input:
+        expand(rules.collect_pairs.output, backbone=CONFIG.backbones),
+
+
+rule labels:
+    input:
+        expand(rules.label_pairs.output, backbone=CONFIG.backbones, reward=CONFIG.rewards),
+
+
+rule train_all:
+    input:
+        trained(),
+
+
+rule images:
+    input:
+        all_images(),
+
+
+rule benchmarks:
+    input:
+        all_scores(),
+
+
+rule tables:
+    input:
+        rules.funnel_table.output,
+        rules.main_table.output,
+        rules.compute_table.output,
+        rules.geneval_table.output,

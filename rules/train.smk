@@ -1,0 +1,40 @@
+# Training: one job for each run, backbone and seed.
+rule train:
+    input:
+        pairs="<results>/pairs/{backbone}/manifest.json",
+        labels=lambda wildcards: f"<results>/pairs/{{backbone}}/labels/{CONFIG.runs[wildcards.run].reward}.parquet",
+        embeddings="<results>/embeddings/{backbone}/selected/manifest.json",
+        weights=lambda wildcards: model_weights(wildcards.backbone),
+        code=code("train"),
+    output:
+        "<results>/runs/{backbone}/{run}-s{seed}/manifest.json",
+    log:
+        "<logs>/train/{backbone}/{run}-s{seed}.log",
+    benchmark:
+        "<benchmarks>/train/{backbone}/{run}-s{seed}.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=2880,
+        gpu=GPU,
+        device=DEVICE,
+    params:
+        model=lambda wildcards: as_json(CONFIG.models[wildcards.backbone]),
+        run=run_settings,
+        draw_seed=CONFIG.seed,
+    message:
+        "Training {wildcards.backbone} with {wildcards.run}, seed {wildcards.seed}"
+    shell:
+        "python workflow_scripts/train.py"
+        " --pairs {input.pairs:q}"
+        " --labels {input.labels:q}"
+        " --embeddings {input.embeddings:q}"
+        " --model {params.model:q}"
+        " --run {params.run:q}"
+        " --seed {wildcards.seed}"
+        " --draw-seed {params.draw_seed}"
+        " --device {resources.device}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,12 @@
+import torch
+
+from pnapo.objectives.paths import PATHS
+
+
+def test_stored_keeps_each_sides_own_noise_and_independent_shares_one():
+    xT_w, xT_l, fresh = torch.full((2, 1), 1.0), torch.full((2, 1), 2.0), torch.full((2, 1, 1), 3.0)
+    noise_w, noise_l = PATHS["stored"].function(xT_w, xT_l, fresh[:, :0])
+    assert torch.equal(noise_w, xT_w) and torch.equal(noise_l, xT_l)
+    noise_w, noise_l = PATHS["independent"].function(xT_w, xT_l, fresh)
+    assert torch.equal(noise_w, fresh[:, 0]) and torch.equal(noise_l, fresh[:, 0])
+    assert [PATHS[name].fresh for name in ("stored", "independent")] == [0, 1]

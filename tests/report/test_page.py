@@ -1,0 +1,106 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from pnapo.errors import UserError
+
+
+class Page(HTMLParser):
+    """What a browser would load, and what stands in each kind of element."""
+
+    VOID = ("meta", "link", "img", "input", "use", "path", "br")
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.loads, self.open, self.texts = [], [], [], {}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.loads += [v for k, v in attributes if k in ("src", "href", "srcset", "data", "action", "poster")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+            self.texts.setdefault(tag, []).append("")
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        for tag in set(self.open):
+            self.texts[tag][-1] += data
+
+
+@pytest.fixture
+def build(results, script):
+    """build(name) writes the report and returns its text."""
+
+    def run(name="report.html"):
+        script("report", "--results", results, "--config", results / "config.json", "--out", results / name)
+        return (results / name).read_text("utf-8")
+
+    return run
+
+
+def test_page_loads_nothing_and_holds_every_part(build, results):
+    text = build()
+    page = Page(text)
+    assert not page.open
+    assert {v.split(":")[0] if not v.startswith("#") else "#" for v in page.loads} == {"data", "#"}
+    assert not {"script", "iframe", "object", "base"} & set(page.tags)
+    assert not re.search(r"@import|url\((?!#)", " ".join(page.texts["style"]))
+    assert "default-src 'none'" in text
+    for heading in ("Results", "GenEval by task", "Images", "Training", "Preference data", "Cost", "Settings"):
+        assert heading in page.texts["h2"]
+    assert page.texts["h1"] == ["A <b>small</b> world & more"]
+    # metrics 3, GenEval 2 tasks + overall, training 2 losses + 8, funnel, gaps, f of pnapo
+    assert page.tags.count("svg") == 3 + 3 + 10 + 1 + 1 + 1 == len(list((results / "figures").glob("*.svg")))
+    assert page.tags.count("img") == (9 + 6) * 4
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert {v[1:] for v in page.loads if v.startswith("#")} <= set(ids)
+
+
+def test_nasty_prompts_survive_as_text(build, nasty):
+    shown = Page(build()).texts["figcaption"]
+    assert shown[0] == nasty[0] and shown[1] == nasty[1] and shown[3].strip() == nasty[3].strip()
+    assert shown[2] == "line one\nline two␇␛[31m �right to left� 🙂"
+
+
+def test_same_bytes_twice_and_no_stale_figures(build, results):
+    first = build()
+    figures = {p.name: p.read_bytes() for p in (results / "figures").iterdir()}
+    (results / "figures" / "metrics-old-run.svg").write_text("<svg/>")
+    assert build("again.html") == first
+    assert {p.name: p.read_bytes() for p in (results / "figures").iterdir()} == figures
+    assert {"grid-sd3-freeform.png", "funnel.svg", "beta-sd3-pnapo.svg"} <= figures.keys()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda r: (r / "tables" / "comparisons.csv").unlink(), r"comparisons\.csv: no such file"),
+        (lambda r: (r / "runs/sd3/pnapo-s1/train_log.jsonl").write_text('{"step": 1}\n{"st'), r"pnapo-s1.*line 2"),
+        (lambda r: (r / "images/sd3/base/geneval/images.parquet").write_bytes(b"PAR1"), r"base/geneval.*damaged"),
+        (lambda r: (r / "testsets/freeform.parquet").unlink(), r"freeform\.parquet: no such file"),
+    ],
+)
+def test_damage_is_named_and_nothing_is_written(build, results, damage, message):
+    damage(results)
+    with pytest.raises(UserError, match=message):
+        build()
+    assert not (results / "report.html").exists()
+
+
+def test_tables_of_another_configuration_are_refused(build, results):
+    config = json.loads((results / "config.json").read_text())
+    config["runs"]["capo"] = config["runs"].pop("sft")
+    (results / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"main\.csv: run 'capo'"):
+        build()

@@ -1,0 +1,151 @@
+"""Tiny real transformers and pairs: everything here is the code of a real training, only small."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from pnapo.backbones import FluxBackbone, SD3Backbone
+from pnapo.config.schema import Run
+from pnapo.pairs.embeddings import Embeddings
+from pnapo.pairs.preferences import PreferencePairs
+from pnapo.training import train
+
+SHAPE = (4, 8, 8)
+JOINT, POOLED = 24, 16
+
+
+@pytest.fixture(autouse=True)
+def one_thread_and_a_fresh_accelerator():
+    from accelerate.state import AcceleratorState
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def backbone_of(tmp_path):
+    """Makes a seeded SD3 or FLUX of width 32 on CPU."""
+
+    def make(family: str = "sd3", layers: int = 1, dtype: torch.dtype = torch.float32):
+        from diffusers import FluxTransformer2DModel, SD3Transformer2DModel
+
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            if family == "sd3":
+                kind, transformer = (
+                    SD3Backbone,
+                    SD3Transformer2DModel(
+                        sample_size=8,
+                        patch_size=2,
+                        in_channels=SHAPE[0],
+                        num_layers=layers,
+                        attention_head_dim=16,
+                        num_attention_heads=2,
+                        joint_attention_dim=JOINT,
+                        caption_projection_dim=32,
+                        pooled_projection_dim=POOLED,
+                        out_channels=SHAPE[0],
+                        pos_embed_max_size=8,
+                        qk_norm="rms_norm",
+                    ),
+                )
+            else:
+                kind, transformer = (
+                    FluxBackbone,
+                    FluxTransformer2DModel(
+                        in_channels=4 * SHAPE[0],
+                        num_layers=layers,
+                        num_single_layers=1,
+                        attention_head_dim=16,
+                        num_attention_heads=2,
+                        joint_attention_dim=JOINT,
+                        pooled_projection_dim=POOLED,
+                        guidance_embeds=True,
+                        axes_dims_rope=(4, 6, 6),
+                    ),
+                )
+        folder = tmp_path / family
+        (folder / "vae").mkdir(parents=True, exist_ok=True)
+        config = {"block_out_channels": [8, 16], "latent_channels": SHAPE[0]}
+        (folder / "vae" / "config.json").write_text(json.dumps(config))
+        for parameter in transformer.parameters():
+            parameter.data = parameter.data.to(dtype)
+        return kind({"transformer": transformer}, path=str(folder), resolution=16, max_sequence_length=4)
+
+    return make
+
+
+@pytest.fixture
+def pairs():
+    generator = torch.Generator().manual_seed(1)
+    xT_w, xT_l, a, b = (torch.randn(10, *SHAPE, generator=generator) for _ in range(4))
+    return PreferencePairs(
+        x0_w=0.6 * xT_w + 0.8 * a,
+        x0_l=0.6 * xT_l + 0.8 * b,
+        xT_w=xT_w,
+        xT_l=xT_l,
+        gap=0.05 * torch.rand(10, generator=generator).double(),
+        prompt_ids=[f"{i:016x}" for i in range(10)],
+        settings={"family": "sd3", "guidance": 1.0},
+    )
+
+
+@pytest.fixture
+def embeddings(pairs):
+    generator = torch.Generator().manual_seed(2)
+    tensors = {
+        "prompt_embeds": torch.randn(10, 4, JOINT, generator=generator),
+        "pooled": torch.randn(10, POOLED, generator=generator),
+    }
+    return Embeddings(tensors, pairs.prompt_ids, "test")
+
+
+@pytest.fixture
+def settings():
+    """PNAPO at a size that learns something in eight steps; keywords override."""
+
+    def make(**changes) -> Run:
+        values = {
+            "path": "stored",
+            "loss": "dpo",
+            "schedule": "dynamic",
+            "beta": 50.0,
+            "learning_rate": 1e-2,
+            "steps": 8,
+            "batch": 4,
+            "lora_rank": 4,
+            "lora_alpha": 4,
+        }
+        return Run(**values | changes)
+
+    return make
+
+
+@pytest.fixture
+def trained(tmp_path, backbone_of, pairs, embeddings, settings):
+    """Trains with changed settings and returns the checkpoint folder and the printed lines."""
+
+    def make(name: str = "run", family: str = "sd3", **changes):
+        lines: list[str] = []
+        folder = tmp_path / "runs" / name
+        backbone = changes.pop("backbone", None) or backbone_of(family)
+        own = replace(pairs, settings={"family": backbone.family, "guidance": 1.0})
+        train(
+            backbone=backbone,
+            pairs=changes.pop("pairs", own),
+            embeddings=changes.pop("embeddings", embeddings),
+            seed=changes.pop("seed", 0),
+            draw_seed=changes.pop("draw_seed", 0),
+            run=settings(**changes),
+            out=folder,
+            log=lines.append,
+        )
+        return SimpleNamespace(folder=folder, lines=lines)
+
+    return make

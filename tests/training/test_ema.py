@@ -1,0 +1,16 @@
+import torch
+
+from pnapo.training.ema import EMA
+
+
+def test_ema_by_hand():
+    weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    ema = EMA({"w": weight}, decay=0.75)
+    with torch.no_grad():
+        weight.copy_(torch.tensor([5.0, 2.0]))
+    ema.update({"w": weight})
+    assert ema.shadow["w"].tolist() == [2.0, -1.0]  # ¾·1 + ¼·5, ¾·(−2) + ¼·2
+    ema.update({"w": weight})
+    assert ema.shadow["w"].tolist() == [2.75, -0.25]
+    ema.copy_to({"w": weight})
+    assert weight.tolist() == [2.75, -0.25]

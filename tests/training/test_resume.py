@@ -1,0 +1,115 @@
+import os
+
+import pytest
+
+from pnapo.pairs.embeddings import Embeddings
+from pnapo.training.workspace import workspace
+
+LASTING = ("pytorch_lora_weights.safetensors", "train_log.jsonl", "manifest.json", "settings.json", "README.md")
+
+
+class Killed(Exception):
+    pass
+
+
+class Fatal(Embeddings):
+    """Embeddings that kill the training at their n-th use, in the middle of a step."""
+
+    left: int
+
+    def rows(self, prompt_ids):
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+        return super().rows(prompt_ids)
+
+
+@pytest.fixture
+def fatal(embeddings, pairs):
+    def make(uses: int) -> Fatal:
+        killer = Fatal(embeddings._tensors, pairs.prompt_ids, "test")
+        killer.left = uses
+        return killer
+
+    return make
+
+
+SETTINGS = {"steps": 8, "checkpoint_every": 3, "batch": 2, "accumulation": 2, "ema": 0.7, "warmup": 3}
+
+
+@pytest.mark.parametrize("kills", [[7], [9, 5], [1]])
+def test_a_killed_training_goes_on_and_makes_the_same_bytes(trained, fatal, kills):
+    whole = trained("a/run", **SETTINGS)
+    for uses in kills:
+        with pytest.raises(Killed):
+            trained("b/run", embeddings=fatal(uses), **SETTINGS)
+        assert not (whole.folder.parents[1] / "b" / "run" / "manifest.json").exists()
+    resumed = trained("b/run", **SETTINGS)
+    assert any("resuming at step" in line for line in resumed.lines) == (kills[0] >= 6)
+    for name in LASTING:
+        assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+    assert not (resumed.folder.parent / ".run.work").exists()
+
+
+def test_full_fine_tuning_resumes_too(trained, fatal):
+    settings = {"adapter": "full", "steps": 4, "checkpoint_every": 2}
+    whole = trained("a/run", **settings)
+    with pytest.raises(Killed):
+        trained("b/run", embeddings=fatal(3), **settings)
+    resumed = trained("b/run", **settings)
+    name = "transformer/diffusion_pytorch_model.safetensors"
+    assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+def test_a_torn_last_line_is_dropped(trained, fatal):
+    whole = trained("a/run", **SETTINGS)
+    with pytest.raises(Killed):
+        trained("b/run", embeddings=fatal(9), **SETTINGS)
+    with open(whole.folder.parents[1] / "b" / ".run.work" / "train_log.jsonl", "a") as handle:
+        handle.write('{"step": 4, "lo')
+    log = trained("b/run", **SETTINGS).folder / "train_log.jsonl"
+    assert log.read_bytes() == (whole.folder / "train_log.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("change", [{"beta": 51.0}, {"seed": 1}, {"batch": 1}])
+def test_a_state_of_other_settings_is_not_used(trained, fatal, change):
+    with pytest.raises(Killed):
+        trained("run", embeddings=fatal(13), **SETTINGS)
+    other = trained("run", **SETTINGS | change)
+    assert any("other settings" in line for line in other.lines)
+    fresh = trained("a/run", **SETTINGS | change)
+    for name in LASTING:
+        assert (other.folder / name).read_bytes() == (fresh.folder / name).read_bytes(), name
+
+
+def test_how_often_states_are_saved_may_change(trained, fatal):
+    with pytest.raises(Killed):
+        trained("run", embeddings=fatal(13), **SETTINGS)
+    assert "resuming at step 6" in trained("run", **SETTINGS | {"checkpoint_every": 2}).lines
+
+
+def test_a_damaged_state_or_log_means_starting_over(trained, fatal):
+    folder = None
+    for file, message in [("state.pt", "damaged state"), ("train_log.jsonl", "shorter than its state says")]:
+        with pytest.raises(Killed):
+            trained("run", embeddings=fatal(13), **SETTINGS)
+        folder = folder or trained("a/run", **SETTINGS).folder.parents[1]
+        damaged = folder / ".run.work" / file
+        os.truncate(damaged, damaged.stat().st_size // 2)
+        again = trained("run", **SETTINGS)
+        assert any(message in line for line in again.lines)
+        for name in LASTING:
+            assert (again.folder / name).read_bytes() == (folder / "a" / "run" / name).read_bytes(), name
+
+
+def test_two_trainings_of_one_checkpoint_do_not_share_a_work_folder(tmp_path):
+    out = tmp_path / "runs" / "x"
+    with workspace(out) as first, workspace(out) as second:
+        assert first != second and first.parent == second.parent == out.parent
+        (second / "state.pt").write_text("")
+    assert list(out.parent.iterdir()) == []
+    with pytest.raises(Killed), workspace(out) as first:
+        (first / "state.pt").write_text("kept")
+        raise Killed
+    with workspace(out) as again:
+        assert (again / "state.pt").read_text() == "kept"

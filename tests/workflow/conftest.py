@@ -1,0 +1,62 @@
+"""A copy of the project in a folder with a space in its name, and Snakemake run in it as a user would."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("Snakefile", "config.yaml", "rules", "profiles", "envs", "pnapo", "workflow_scripts")
+
+
+class Project:
+    """A copy of the sources; the shipped weights are linked."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir(parents=True)
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, folder / name)
+        (folder / "assets").symlink_to(ROOT / "assets")
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run Snakemake here; stdout and stderr together as `stdout`."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def plan(self, *arguments: str) -> Counter:
+        """How often each rule would run, without the targets (which run nothing)."""
+        done = self.snakemake("--dry-run", *arguments)
+        assert done.returncode == 0, done.stdout
+        if "Nothing to be done" in done.stdout:
+            return Counter()
+        table = done.stdout.rpartition("Job stats:")[2]
+        jobs = Counter({rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.M)})
+        assert jobs.pop("total") == sum(jobs.values()), done.stdout
+        for target in ("all", "labels", "train_all", "benchmarks", "tables", "prompts", "pairs"):
+            jobs.pop(target, None)
+        return jobs
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace text that occurs once in a file."""
+        path = self.folder / name
+        text = path.read_text("utf-8")
+        assert text.count(old) == 1, f"{name}: {old!r} occurs {text.count(old)} times"
+        path.write_text(text.replace(old, new), "utf-8")
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which nothing has run; tests of plans share it and change nothing."""
+    return Project(tmp_path_factory.mktemp("a path") / "with spaces")

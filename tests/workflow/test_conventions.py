@@ -1,0 +1,66 @@
+"""Rules and scripts fit together: every option a rule passes exists, and every option a script needs is passed."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = {
+    name: body
+    for path in sorted(Path(ROOT, "rules").glob("*.smk"))
+    for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text("utf-8"), flags=re.M | re.S)
+}
+JOBS = {name: body for name, body in RULES.items() if "shell:" in body}
+SCRIPTS = sorted(Path(ROOT, "workflow_scripts").glob("*.py"))
+
+
+def options(script: Path) -> dict[str, bool]:
+    """The script's options, and whether each is required."""
+    found = {}
+    for node in ast.walk(ast.parse(script.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
+            required = {k.arg: getattr(k.value, "value", None) for k in node.keywords}.get("required", False)
+            found[node.args[0].value] = required
+    return found
+
+
+@pytest.mark.parametrize("rule", JOBS)
+def test_a_rule_passes_the_options_of_its_script(rule: str) -> None:
+    shell = JOBS[rule].partition("shell:")[2]
+    script = re.search(r"python workflow_scripts/(\w+)\.py", shell)[1]
+    passed = set(re.findall(r'"(?: )(--[\w-]+)[ "]', shell))
+    optional = set(re.findall(r'"(--[\w-]+)"', JOBS[rule].partition("shell:")[0]))  # `{params.x:q}` adds these
+    known = options(Path(ROOT, "workflow_scripts", f"{script}.py"))
+    assert passed | optional <= known.keys()
+    assert {name for name, required in known.items() if required} <= passed
+    assert f'code("{script}"' in JOBS[rule] or "code=metric_code" in JOBS[rule] or "touch(" in JOBS[rule]
+
+
+@pytest.mark.parametrize("rule", JOBS)
+def test_a_rule_tells_what_it_does_and_needs(rule: str) -> None:
+    for directive in ("input", "output", "log", "benchmark", "threads", "resources", "conda", "message", "shell"):
+        assert re.search(rf"^    {directive}:", JOBS[rule], flags=re.M), f"{rule} has no {directive}:"
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_is_thin_and_importable(script: Path) -> None:
+    text = script.read_text("utf-8")
+    assert ast.get_docstring(ast.parse(text))
+    assert "def main(argv: list[str] | None = None) -> None:" in text
+    assert text.endswith('if __name__ == "__main__":\n    scripting.run(main)\n')
+
+
+def test_the_conda_environment_has_the_locked_versions() -> None:
+    lock = set(re.findall(r"^([\w.-]+==[\w.]+)", Path(ROOT, "requirements.lock").read_text("utf-8"), flags=re.M))
+    environment = yaml.safe_load(Path(ROOT, "envs", "pnapo.yaml").read_text("utf-8"))
+    assert set(environment["dependencies"][-1]["pip"]) <= lock
+
+
+def test_dvc_reads_its_stages() -> None:
+    stages = yaml.safe_load(Path(ROOT, "dvc.yaml").read_text("utf-8"))["stages"]
+    targets = {target for stage in stages.values() for target in stage["cmd"].partition(" -- ")[2].split()}
+    assert targets <= RULES.keys()
+    assert all(next(iter(out.values()))["persist"] for stage in stages.values() for out in stage["outs"])

@@ -1,0 +1,48 @@
+"""What Snakemake would do, from nothing: each rule as often as the configuration asks for it."""
+
+STORY = {
+    **{"write_source": 1, "read_source": 1, "filter_unsafe": 1, "drop_near_duplicates": 1},
+    **{"drop_semantic_duplicates": 1, "cluster_prompts": 1, "select_prompts": 1, "funnel_table": 1},
+    **{"write_testset": 3, "embed_prompts": 4, "generate_pairs": 2, "collect_pairs": 1, "label_pairs": 4, "train": 3},
+    # base and three runs on three test sets; four rewards and utility on two of them, utility and GenEval on the third
+    **{"generate_images": 12, "score_images": 4 * (2 * 5 + 2)},
+    **{"main_table": 1, "geneval_table": 1, "compute_table": 1, "report": 1},
+}
+PER_BACKBONE = {
+    "embed_prompts",
+    "generate_pairs",
+    "collect_pairs",
+    "label_pairs",
+    "train",
+    "generate_images",
+    "score_images",
+}
+
+
+def test_the_default_run_is_the_whole_story(pristine) -> None:
+    assert pristine.plan() == STORY
+
+
+def test_another_backbone_is_one_switch(pristine) -> None:
+    assert pristine.plan("--config", "backbones=[flux]") == STORY
+    both = {rule: count * (2 if rule in PER_BACKBONE else 1) for rule, count in STORY.items()}
+    assert pristine.plan("--config", "backbones=[sd3, flux]") == both
+
+
+def test_one_run_can_be_asked_for(pristine) -> None:
+    jobs = pristine.plan("results/runs/sd3/pnapo-s0/manifest.json")
+    assert jobs["train"] == jobs["label_pairs"] == jobs["embed_prompts"] == 1
+    assert "generate_images" not in jobs
+
+
+def test_an_overlay_adds_to_the_configuration(pristine) -> None:
+    overlay = pristine.folder / "overlay.yaml"
+    overlay.write_text("runs: {pnapo: {seeds: [0, 1, 2]}}\nresults: elsewhere\n")
+    jobs = pristine.plan("--configfile", "overlay.yaml", "--", "elsewhere/tables/compute.csv")
+    assert jobs["train"] == 5
+    overlay.unlink()
+
+
+def test_the_world_is_made_only_when_asked_for(pristine) -> None:
+    jobs = pristine.plan("world")
+    assert set(jobs) == {"make_world_part", "world_quality", "world"}

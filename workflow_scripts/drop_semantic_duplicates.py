@@ -1,0 +1,34 @@
+"""Remove semantic duplicates by cosine similarity of CLIP text embeddings."""
+
+import argparse
+
+from pnapo import scripting
+from pnapo.config.schema import Semantic
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prompts", required=True, help="table with prompt_id and prompt")
+    parser.add_argument("--settings", required=True, type=scripting.section(Semantic), help="prompts.semantic, as JSON")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--removed", required=True, help="table of removed prompts to write")
+    parser.add_argument("--embeddings", required=True, help="embeddings of the kept prompts to write")
+    parser.add_argument("--out", required=True, help="table to write")
+    args = parser.parse_args(argv)
+
+    import torch
+
+    from pnapo.artifacts import read_table, write_table, write_tensors
+    from pnapo.prompts.semantic import embed_texts, remove_semantic_duplicates
+
+    scripting.limit_threads()
+    table = read_table(args.prompts, ["prompt_id", "prompt"])
+    embeddings = embed_texts(list(table["prompt"]), args.settings, scripting.pick_device(args.device))
+    kept, removed, left = remove_semantic_duplicates(table, embeddings, args.settings)
+    write_tensors(args.embeddings, {"embeddings": torch.from_numpy(left)})
+    write_table(args.removed, removed)
+    write_table(args.out, kept)
+
+
+if __name__ == "__main__":
+    scripting.run(main)

@@ -1,0 +1,32 @@
+"""Measure one metric on the images of one run and test set."""
+
+import argparse
+
+from pnapo import scripting
+from pnapo.config.schema import Metric, Reward
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", required=True, help="manifest of the images")
+    parser.add_argument("--testset", required=True, help="table of test prompts")
+    parser.add_argument("--metric", required=True, type=scripting.section(Metric), help="the metric, as JSON")
+    parser.add_argument("--reward", type=scripting.section(Reward), help="the metric's reward, as JSON")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", required=True, help="score table to write")
+    args = parser.parse_args(argv)
+
+    from pnapo.artifacts import read_table, write_table
+    from pnapo.benchmarks.images import read_images
+    from pnapo.benchmarks.scoring import score_images
+
+    if args.metric.kind == "reward":
+        scripting.limit_threads()
+    images, pixels = read_images(args.images)
+    testset = read_table(args.testset, ["prompt_id", "prompt", "geneval", "scene"])
+    device = scripting.pick_device(args.device) if args.metric.kind == "reward" else "cpu"
+    write_table(args.out, score_images(images, pixels, testset, args.metric, args.reward, device))
+
+
+if __name__ == "__main__":
+    scripting.run(main)

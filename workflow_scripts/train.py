@@ -1,0 +1,41 @@
+"""Train one run with one seed on a pair set, and write its checkpoint folder."""
+
+import argparse
+from pathlib import Path
+
+from pnapo import scripting
+from pnapo.config.schema import Model, Run
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", required=True, type=Path, help="manifest of the pair set")
+    parser.add_argument("--labels", required=True, type=Path, help="labels of the pair set (parquet)")
+    parser.add_argument("--embeddings", required=True, type=Path, help="manifest of the prompt embeddings")
+    parser.add_argument("--model", required=True, type=scripting.section(Model), help="the backbone, as JSON")
+    parser.add_argument("--run", required=True, type=scripting.section(Run), help="the run's settings, as JSON")
+    parser.add_argument("--seed", required=True, type=int, help="order of the pairs and adapter initialisation")
+    parser.add_argument("--draw-seed", required=True, type=int, help="times and fresh noise")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--out", required=True, type=Path, help="manifest.json of the checkpoint folder")
+    arguments = parser.parse_args(argv)
+
+    from pnapo.backbones import load_backbone
+    from pnapo.pairs.embeddings import read_embeddings
+    from pnapo.pairs.preferences import load_pairs
+    from pnapo.training import train
+
+    train(
+        backbone=load_backbone(arguments.model, {"transformer"}, scripting.pick_device(arguments.device)),
+        pairs=load_pairs(arguments.pairs, arguments.labels),
+        embeddings=read_embeddings(arguments.embeddings),
+        run=arguments.run,
+        draw_seed=arguments.draw_seed,
+        seed=arguments.seed,
+        out=arguments.out.parent,
+        log=lambda line: print(line, flush=True),
+    )
+
+
+if __name__ == "__main__":
+    scripting.run(main)
