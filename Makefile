@@ -13,7 +13,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 endif
 
-.PHONY: help setup reproduce test test-fast lint format lock docs world ship-world clean
+.PHONY: help setup reproduce test test-fast lint format lock docs readme world ship-world clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,10 @@ lock: setup ## choose package versions anew
 
 docs: setup ## write the configuration reference from the schema
 	@$(BIN)/pnapo config docs
+
+readme: setup ## write the README's table and image grid from results/
+	@PYTHONPATH=. $(BIN)/python workflow_scripts/update_readme.py --results results
+	@PYTHONPATH=. $(BIN)/python workflow_scripts/readme_figures.py --results results --out assets/readme/grid.png
 
 world: setup ## train the embedded world's models from nothing (two hours)
 	@$(BIN)/snakemake --cores $(CORES) --quiet host reason -- world

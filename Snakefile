@@ -5,9 +5,16 @@ import sys
 from snakemake.utils import min_version
 
 from pnapo.config import as_json, policies, resolve_run, validate
+from pnapo.config.loading import read_yaml
 from pnapo.errors import UserError
 
-min_version("9.0")
+min_version("9.27")
+
+
+try:
+    read_yaml("config.yaml")  # says in which line a mistake is
+except UserError as error:
+    sys.exit(f"error: {error}")
 
 
 configfile: "config.yaml"

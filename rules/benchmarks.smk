@@ -52,7 +52,7 @@ rule generate_images:
         settings=testset_settings("images", "steps", "guidance", "seed"),
         policy=lambda wildcards, input: ["--policy", input.policy] if input.policy else [],
     message:
-        "Making {wildcards.backbone} {wildcards.policy}'s images of the {wildcards.testset} prompts"
+        "Making images of the {wildcards.testset} prompts with {wildcards.backbone} {wildcards.policy}"
     shell:
         "python workflow_scripts/generate_images.py"
         " --testset {input.testset:q}"
@@ -89,7 +89,7 @@ rule score_images:
         metric=metric_settings,
         reward=metric_reward,
     message:
-        "Scoring {wildcards.backbone} {wildcards.policy}'s {wildcards.testset} images with {wildcards.metric}"
+        "Scoring the {wildcards.testset} images of {wildcards.backbone} {wildcards.policy} with {wildcards.metric}"
     shell:
         "python workflow_scripts/score_images.py"
         " --images {input.images:q}"

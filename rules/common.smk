@@ -91,7 +91,8 @@ def model_weights(backbone):
 
 def reward_weights(reward):
     """What stands for the weights of a reward; nothing for a metric without one."""
-    return weights(CONFIG.rewards[reward].model, CONFIG.rewards[reward].checkpoint) if reward else []
+    reward = CONFIG.rewards.get(reward)
+    return weights(reward.model, reward.weights, reward.checkpoint) if reward else []
 
 
 def prompt_list(name):
@@ -106,8 +107,7 @@ def policy_manifest(wildcards):
 
 def run_settings(wildcards):
     """The settings of one run on one backbone; the training seed is not among them."""
-    run = resolve_run(CONFIG, wildcards.backbone, wildcards.run)
-    return as_json({name: value for name, value in run.items() if name not in ("seeds", "on")})
+    return as_json(resolve_run(CONFIG, wildcards.backbone, wildcards.run))
 
 
 def reward_code(script, reward):

@@ -131,7 +131,9 @@ rule report:
             rules.compute_table.output,
         ],
         labels=expand(
-            rules.label_pairs.output, backbone=CONFIG.backbones, reward={r.reward for r in CONFIG.runs.values()}
+            rules.label_pairs.output,
+            backbone=CONFIG.backbones,
+            reward=sorted({run.reward for run in CONFIG.runs.values()}),
         ),
         images=all_images(),
         testsets=expand(rules.write_testset.output, testset=CONFIG.testsets),

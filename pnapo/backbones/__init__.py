@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from pnapo.artifacts import read_json
+from pnapo.artifacts.pretrained import from_folder
 from pnapo.backbones.base import Backbone, Cond
 from pnapo.backbones.flux import FluxBackbone
 from pnapo.backbones.sd3 import SD3Backbone
@@ -26,23 +27,23 @@ def load_backbone(model: Model, parts: set[str] = frozenset({"transformer"}), de
 
     cls, folder = FAMILIES[model.family], Path(model.path)
     index = read_json(folder / "model_index.json")
-    if index.get("transformer", [None, None])[1] != cls.transformer_class:
-        raise UserError(f"{folder}: not a {model.family} pipeline; its transformer is {index.get('transformer')}")
+    found = index.get("transformer") if isinstance(index, dict) else None
+    if not found or found[1] != cls.transformer_class:
+        raise UserError(f"{folder}: not a {model.family} pipeline; its transformer is {found}")
     names = [name for name in ("transformer", "vae") if name in parts]
     names += list(cls.text_components) if "text" in parts else []
     loaded = {}
     for name in names:
-        library, class_name = index[name]
+        library, class_name = index.get(name) or (None, None)
+        if class_name is None:
+            raise UserError(f"{folder}: the pipeline has no {name}")
         component = getattr(importlib.import_module(library), class_name)
         if name.startswith("tokenizer"):
-            loaded[name] = component.from_pretrained(folder / name, local_files_only=True)
+            loaded[name] = from_folder(component, folder / name)
             continue
         dtype = DTYPES[model.dtype] if name == "transformer" else torch.float32
         keyword = "dtype" if library == "transformers" else "torch_dtype"
-        try:
-            loaded[name] = component.from_pretrained(folder / name, local_files_only=True, **{keyword: dtype})
-        except (OSError, ValueError, RuntimeError) as error:
-            raise UserError(f"{folder / name}: cannot be loaded ({str(error).splitlines()[0]})") from None
+        loaded[name] = from_folder(component, folder / name, **{keyword: dtype})
     return cls(
         loaded,
         path=model.path,

@@ -4,7 +4,6 @@ Latents are float32 [B, C, h, w] and already scaled, x0 = (z − shift)·scale; 
 own precision, everything around it in float32.
 """
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from pnapo.artifacts import read_manifest
+from pnapo.artifacts import read_json, read_manifest, read_tensors, require_intact
 from pnapo.backbones.digest import config_digest
 from pnapo.errors import UserError
 
@@ -83,7 +82,7 @@ class Backbone(ABC):
     def vae_config(self) -> Mapping[str, Any]:
         if "vae" in self.parts:
             return self.parts["vae"].config
-        return json.loads((Path(self.path) / "vae" / "config.json").read_text("utf-8"))
+        return read_json(Path(self.path) / "vae" / "config.json")
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -95,7 +94,7 @@ class Backbone(ABC):
     def scheduler_config(self) -> Mapping[str, Any]:
         if "scheduler" in self.parts:
             return self.parts["scheduler"].config
-        return json.loads((Path(self.path) / "scheduler" / "scheduler_config.json").read_text("utf-8"))
+        return read_json(Path(self.path) / "scheduler" / "scheduler_config.json")
 
     # Text
 
@@ -179,8 +178,6 @@ class Backbone(ABC):
 
         Raises UserError if it was trained on another backbone or if its files are damaged.
         """
-        from pnapo.artifacts import read_tensors, require_intact
-
         manifest = Path(manifest)
         settings = read_manifest(manifest, "checkpoint")["settings"]
         if settings["transformer_config"] != config_digest(self.transformer):

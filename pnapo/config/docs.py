@@ -27,7 +27,7 @@ A training run is a **method**, path × loss × schedule:
 
 | axis | choices | what it says |
 |---|---|---|
-| `path` | `stored`, `independent` | where the noised state and its target come from: each image's own prior noise, or one fresh noise for both |
+| `path` | `stored`, `independent` | source of the noised state and its target: each image's prior noise, or one fresh noise |
 | `loss` | `dpo`, `sft` | how the errors of winner and loser become a number |
 | `schedule` | `constant`, `reward_gap`, `anneal`, `dynamic` | β of each pair and step: β, β·f, β·g, β·f·g |
 

@@ -84,9 +84,8 @@ def _explain(error: Mapping[str, Any], raw: dict) -> str:
     # Union members and dict keys appear in the location; keep only what is a key or index of the input.
     path, value = [], raw
     for part in error["loc"]:
-        if isinstance(value, Mapping) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+        inside = isinstance(value, Mapping) and part in value
+        if inside or (isinstance(value, list) and isinstance(part, int) and part < len(value)):
             value = value[part]
         elif error["type"] != "missing":
             continue
@@ -99,7 +98,7 @@ def _explain(error: Mapping[str, Any], raw: dict) -> str:
         return f"{where}: unknown setting; {hint}"
     if kind == "missing":
         return f"{where}: is missing"
-    if error["loc"] and error["loc"][-1] == "[key]" or kind == "string_pattern_mismatch":
+    if (error["loc"] and error["loc"][-1] == "[key]") or kind == "string_pattern_mismatch":
         return f"{where}: {error['input']!r} is not a name; use lower-case letters, digits and _, a letter first"
     given = repr(error["input"])
     given = given if len(given) <= 60 else f"{given[:57]}…"

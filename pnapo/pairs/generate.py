@@ -47,8 +47,12 @@ def generate_shard(
     """Make shard number `shard` of `settings.shards` of a prompt table and write it with its manifest `out`.
 
     Finished batches lie in a hidden folder beside `out` until the shard is written; those of other settings are dropped.
-    Raises UserError if a latent is not finite.
+    Raises UserError if the shard would be empty, or if a latent is not finite.
     """
+    if shard >= min(settings.shards, len(prompts)):
+        raise UserError(
+            f"pairs.shards: shard {shard + 1} of {settings.shards} would hold none of {len(prompts)} prompts"
+        )
     ids = list(prompts["prompt_id"].iloc[list(slice_of(len(prompts), shard, settings.shards))])
     made_with = pair_settings(backbone, settings)
     work = out.with_name(f".{out.stem}.work")

@@ -25,15 +25,17 @@ def collect(shards: Sequence[Path], wanted: Pairs, out: Path) -> None:
         manifest = read_shard_manifest(path)
         settings = settings or {**manifest["settings"], **wanted.model_dump(include=set(SAMPLE_SETTINGS))}
         if manifest["settings"] != settings:
-            key = next(k for k in settings if manifest["settings"].get(k) != settings[k])
+            found = manifest["settings"]
+            key = next(k for k in {**settings, **found} if found.get(k) != settings.get(k))
             raise UserError(
-                f"{path}: made with {key} {manifest['settings'].get(key)} instead of {settings[key]}; "
-                "delete it and run again"
+                f"{path}: made with {key} {found.get(key)} instead of {settings.get(key)}; delete it and run again"
             )
-        repeated = seen.intersection(manifest["prompt_ids"])
-        if repeated:
-            raise UserError(f"{path}: prompt {sorted(repeated)[0]} is in another shard too; delete it and run again")
-        seen.update(manifest["prompt_ids"])
+        for prompt_id in manifest["prompt_ids"]:
+            if prompt_id in seen:
+                raise UserError(
+                    f"{path}: prompt {prompt_id} is in the pair set twice; make the shards of one list without repeats"
+                )
+            seen.add(prompt_id)
         ids += manifest["prompt_ids"]
         folder = Path(os.path.relpath(Path(path).parent, out.parent))
         files += [(folder / name).as_posix() for name in (Path(path).name, *manifest["files"])]

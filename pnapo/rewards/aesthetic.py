@@ -50,18 +50,17 @@ class Aesthetic:
             raise UserError("rewards: kind aesthetic needs `checkpoint`, the weights of the head")
         self.clip = OpenCLIP(reward.model, weights=reward.weights, device=device)
         state = read_state_dict(reward.checkpoint)
-        width = state["layers.0.weight"].shape[1] if "layers.0.weight" in state else 768
-        self.head = new_head(width)
+        first = state.get("layers.0.weight")
+        self.head = new_head(first.shape[1] if first is not None and first.ndim == 2 else 768)
         load_into(self.head, state, reward.checkpoint)
+        width, given = self.head.layers[0].in_features, self.clip.texts([""]).shape[1]
+        if width != given:
+            raise UserError(f"{reward.checkpoint}: the head reads {width} features, its CLIP gives {given}")
         self.head.float().eval().requires_grad_(False)
         self.batch = reward.batch
 
     def score(self, images: list[np.ndarray], prompts: list[str]) -> np.ndarray:
         """Ratings, float32 [N]."""
         features = self.clip.images(images, self.batch)
-        if features.shape[1] != self.head.layers[0].in_features:
-            raise UserError(
-                f"the aesthetic head reads {self.head.layers[0].in_features} features, its CLIP gives {features.shape[1]}"
-            )
         with torch.no_grad():
             return self.head(features)[:, 0].numpy()

@@ -1,13 +1,14 @@
 """Load weights from files without running code from them, with one clear line when that fails."""
 
-import pickle
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from pnapo.artifacts import read_tensors
+from pnapo.artifacts.pretrained import guarded, read_torch, reason
 from pnapo.errors import UserError
+
+__all__ = ["guarded", "load_into", "read_state_dict"]
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
@@ -17,12 +18,7 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     """
     if str(path).endswith(".safetensors"):
         return read_tensors(path)
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path}: not a readable weights file ({str(error).splitlines()[0][:120]})") from None
+    loaded = read_torch(path)
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UserError(f"{path}: holds no tensors by name, so it is not a weights file")
@@ -34,13 +30,4 @@ def load_into(module: torch.nn.Module, state: dict[str, torch.Tensor], path: str
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        reason = str(error).splitlines()[min(1, str(error).count("\n"))].strip()
-        raise UserError(f"{path}: does not fit this model ({reason[:160]})") from None
-
-
-def guarded(load: Callable, what: str):
-    """Call a library's loader; its own exceptions become one line that names `what`."""
-    try:
-        return load()
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise UserError(f"{what}: cannot be loaded ({str(error).splitlines()[0][:160]})") from None
+        raise UserError(f"{path}: does not fit this model ({reason(error)})") from None

@@ -1,5 +1,7 @@
 """open_clip models as rewards use them: unit embeddings of images and texts."""
 
+import logging
+
 import numpy as np
 import torch
 from PIL import Image
@@ -20,6 +22,8 @@ class OpenCLIP:
 
         if state is None and weights is None and not model.startswith("local-dir:"):
             raise UserError(f"open_clip model {model}: no weights are named; set `weights` to a tag or a file")
+        if weights is not None and model.startswith("local-dir:"):
+            raise UserError(f"open_clip model {model}: uses the weights in its folder; leave out the weights {weights}")
         network, transform = guarded(
             lambda: (
                 open_clip.create_model_from_pretrained(model, pretrained=weights)
@@ -68,5 +72,9 @@ class OpenCLIP:
 
 def _untrained(open_clip, model: str):
     """The architecture without weights, and its image transform."""
-    network, _, transform = open_clip.create_model_and_transforms(model, load_weights=False)
+    logging.disable(logging.WARNING)  # weights follow, so open_clip's warning that there are none would mislead
+    try:
+        network, _, transform = open_clip.create_model_and_transforms(model, load_weights=False)
+    finally:
+        logging.disable(logging.NOTSET)
     return network, transform

@@ -7,8 +7,8 @@ folder's own processor (CLIP's resize and centre crop); texts cut to the context
 import numpy as np
 import torch
 
+from pnapo.artifacts.pretrained import from_folder
 from pnapo.config.schema import Reward
-from pnapo.rewards.files import guarded
 
 
 class PickScore:
@@ -19,13 +19,8 @@ class PickScore:
     def __init__(self, reward: Reward, device: str):
         from transformers import CLIPModel, CLIPProcessor
 
-        folder = reward.model
-        self.model = guarded(
-            lambda: CLIPModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True), f"PickScore {folder}"
-        )
-        self.processor = guarded(
-            lambda: CLIPProcessor.from_pretrained(folder, local_files_only=True), f"PickScore's processor {folder}"
-        )
+        self.model = from_folder(CLIPModel, reward.model, dtype=torch.float32)
+        self.processor = from_folder(CLIPProcessor, reward.model)
         self.model.eval().requires_grad_(False).to(device)
         self.device, self.batch = device, reward.batch
 

@@ -3,6 +3,7 @@
 import copy
 import math
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,8 @@ def new_flux(vae: AutoencoderKL, seed: int) -> FluxPipeline:
         vae=vae,
         text_encoder=clip_text_encoder(clip, 64, False, seed + 1),
         tokenizer=clip,
-        text_encoder_2=t5_encoder(t5, T5_WIDTH, seed + 3),
+        # FLUX reads the words from T5 alone (SD3 has its CLIPs), so its T5 mixes them less.
+        text_encoder_2=t5_encoder(t5, T5_WIDTH, seed + 3, mixing=0.4),
         tokenizer_2=t5,
     )
 
@@ -127,7 +129,7 @@ def train_base(
     vae_folder: Path,
     out: Path,
     *,
-    steps: int,
+    phases: Sequence[Mapping[str, float]],
     batch: int,
     learning_rate: float,
     pool: int,
@@ -137,27 +139,48 @@ def train_base(
     device: str,
     log,
 ) -> None:
-    """Train the transformer by flow matching (logit-normal time) and save the whole pipeline in fp16.
+    """Train the transformer by flow matching and save the whole pipeline in fp16.
 
-    `kind` is "sd3" or "flux". The moving average of the weights is what is saved. A snapshot of it is written every
-    tenth of the way, so that a look at an unfinished model costs nothing.
+    `kind` is "sd3" or "flux". Each phase has `steps`, a cosine of its own, and a `shift` of its logit-normal times towards
+    noise (1: none), where a picture's content is decided. A phase starts from the moving average of the weights that the one
+    before it saved.
     """
-    rng = np.random.default_rng(seed)
     vae = AutoencoderKL.from_pretrained(vae_folder)
     pipeline = {"sd3": new_sd3, "flux": new_flux}[kind](vae, seed)
     pipeline.to(torch.float16).to(
         torch.float32
     )  # the frozen parts are shipped in fp16: train against what will be used
-    backbone = {"sd3": SD3Backbone, "flux": FluxBackbone}[kind].from_pipeline(pipeline, device=device)
+    for number, phase in enumerate(phases):
+        backbone = {"sd3": SD3Backbone, "flux": FluxBackbone}[kind].from_pipeline(pipeline, device=device)
+        settings = {"batch": batch, "learning_rate": learning_rate, "pool": pool, "ema": ema, "dropout": dropout}
+        average = _phase(backbone, **phase, **settings, seed=seed + number, log=lambda line: log(f"{kind} {line}"))
+        pipeline.transformer = average
+        pipeline.to(torch.float16).save_pretrained(out)
+        pipeline.to(torch.float32)
+
+
+def _phase(
+    backbone: Backbone,
+    *,
+    steps: int,
+    shift: float,
+    batch: int,
+    learning_rate: float,
+    pool: int,
+    ema: float,
+    dropout: float,
+    seed: int,
+    log,
+) -> torch.nn.Module:
+    """Train the backbone's transformer in place; returns the moving average of its weights."""
+    rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     scenes, latents = draw_pool(backbone, pool, rng)
     model = backbone.transformer.train().requires_grad_(True)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
-    warmup, start = max(1, steps // 40), time.monotonic()
-    generator = torch.Generator().manual_seed(seed)
-    running = 0.0
+    warmup, start, running = max(1, steps // 40), time.monotonic(), 0.0
     for step in range(1, steps + 1):
         factor = min(step / warmup, 0.5 * (1 + math.cos(math.pi * step / steps)) + 0.01)
         for group in optimizer.param_groups:
@@ -168,10 +191,10 @@ def train_base(
         clean = latents[chosen]
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         t = torch.sigmoid(torch.randn(batch, generator=generator)).to(clean)
+        t = shift * t / (1 + (shift - 1) * t)
         mixed = torch.lerp(clean, noise, t[:, None, None, None])
-        # FLUX embeds its guidance; showing many values teaches it to ignore them, as nothing was distilled here.
-        guidance = float(rng.uniform(1, 4))
-        velocity = backbone.velocity(mixed, t, cond, guidance)
+        # FLUX embeds its guidance: this one knows the value 1 only, since nothing is distilled here.
+        velocity = backbone.velocity(mixed, t, cond, guidance=1.0)
         loss = (velocity - (noise - clean)).square().mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -180,11 +203,8 @@ def train_base(
         decay = min(ema, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
-        running = loss.detach().item() if step == 1 else 0.99 * running + 0.01 * loss.detach().item()
+        running = loss.item() if step == 1 else 0.99 * running + 0.01 * loss.item()
         if step % max(1, steps // 50) == 0 or step == steps:
             seconds = time.monotonic() - start
-            log(f"{kind} step {step}/{steps} loss {running:.4f}, {step * batch / seconds:.0f} samples/s")
-        if step % max(1, steps // 10) == 0 or step == steps:
-            pipeline.transformer = copy.deepcopy(average)
-            pipeline.to(torch.float16).save_pretrained(out)
-            pipeline.to(torch.float32)
+            log(f"step {step}/{steps} loss {running:.4f}, {step * batch / seconds:.0f} samples/s")
+    return average

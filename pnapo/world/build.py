@@ -62,8 +62,9 @@ def _samples(kind: str) -> Callable[[Path, Path, dict, Log], None]:
 
         backbone = load_backbone(world_model(kind, world), {"transformer", "text", "vae"}, pick_device("auto"))
         common = {"steps": settings["steps"], "log": log}
-        votes = make_samples(backbone, settings["count"], ("train", "validation"), seed=settings["seed"], **common)
-        save_samples(folder / "votes.safetensors", votes)
+        if settings["votes"]:
+            votes = make_samples(backbone, settings["votes"], ("train", "validation"), seed=settings["seed"], **common)
+            save_samples(folder / "votes.safetensors", votes)
         held = make_samples(backbone, settings["heldout"], ("test",), seed=settings["seed"] + 1, **common)
         save_samples(folder / "heldout.safetensors", held)
 
@@ -81,8 +82,7 @@ def _hps(folder: Path, world: Path, settings: dict, log: Log) -> None:
     write_open_clip_folder(folder)
     model = new_open_clip(folder, settings["seed"])
     model.load_state_dict(read_tensors(world / "clip" / "open_clip_model.safetensors"))
-    samples = load_samples(*(world / f"samples_{k}" / "votes.safetensors" for k in ("sd3", "flux")))
-    train_preference(model, samples, **settings, log=log)
+    train_preference(model, load_samples(world / "samples_sd3" / "votes.safetensors"), **settings, log=log)
     with atomic_path(folder / "HPS_v2.1.pt") as temporary:
         torch.save({"state_dict": {name: value.half() for name, value in model.state_dict().items()}}, temporary)
 
@@ -95,8 +95,7 @@ def _pickscore(folder: Path, world: Path, settings: dict, log: Log) -> None:
     from pnapo.world.samples import load_samples
 
     model = CLIPModel.from_pretrained(world / "pickclip", dtype=torch.float32)
-    samples = load_samples(*(world / f"samples_{k}" / "votes.safetensors" for k in ("sd3", "flux")))
-    train_preference(model, samples, **settings, log=log)
+    train_preference(model, load_samples(world / "samples_sd3" / "votes.safetensors"), **settings, log=log)
     model.half().save_pretrained(folder)
     CLIPProcessor.from_pretrained(world / "pickclip").save_pretrained(folder)
 

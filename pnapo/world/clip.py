@@ -19,7 +19,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcesso
 
 from pnapo.world.captions import training_caption
 from pnapo.world.render import arrange, draw
-from pnapo.world.scenes import Scene
+from pnapo.world.scenes import SHAPES, Scene, Thing
 from pnapo.world.text import clip_tokenizer
 from pnapo.world.vae import random_scenes
 
@@ -144,31 +144,69 @@ def _symmetric(logits: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
     return (-(target * logits.log_softmax(1)).sum(1).mean() - (target.T * logits.T.log_softmax(1)).sum(1).mean()) / 2
 
 
-def train_contrastive(model: torch.nn.Module, *, steps: int, batch: int, learning_rate: float, seed: int, log) -> None:
-    """Train either kind of model in place: image-text and text-text contrast."""
+def confusable(scene: Scene, rng: np.random.Generator) -> Scene:
+    """A scene that differs in what a bag of words cannot tell: colours or places exchanged, or one thing changed."""
+    things = scene.things
+    if scene.relation:
+        return Scene(scene.family, things[::-1], scene.relation, scene.background)
+    if scene.family == "color_attr":
+        (a, b) = things
+        return Scene(scene.family, (Thing(a.shape, b.color), Thing(b.shape, a.color)), None, scene.background)
+    if scene.family == "counting":
+        count = len(things) + (1 if len(things) == 2 else -1 if len(things) == 4 else int(rng.choice([-1, 1])))
+        return Scene(scene.family, things[:1] * count, None, scene.background)
+    others = [shape for shape in SHAPES if shape not in {thing.shape for thing in things}]
+    changed = Thing(str(rng.choice(others)), things[-1].color)
+    return Scene(scene.family, (*things[:-1], changed), None, scene.background)
+
+
+def _batch(count: int, hard: bool, rng: np.random.Generator) -> tuple[list[Scene], np.ndarray]:
+    """Scenes and pictures uint8 [count, 32, 32, 3]; with `hard` the second half is confusable with the first."""
+    scenes = random_scenes(rng, count // 2 if hard else count)
+    if hard:
+        scenes += [confusable(scene, rng) for scene in scenes]
+    named, images = [], []
+    for index, scene in enumerate(scenes):
+        ground = named[index - count // 2].background if hard and index >= count // 2 else None
+        asked = Scene(scene.family, scene.things, scene.relation, ground)
+        picture = arrange(asked, rng)
+        images.append(damage(draw(picture), rng))
+        if ground is None and not (hard and index >= count // 2):
+            ground = picture.background if rng.random() < 0.6 else None
+        named.append(Scene(scene.family, scene.things, scene.relation, ground))
+    return named, np.stack(images)
+
+
+def train_contrastive(
+    model: torch.nn.Module, *, steps: int, hard_steps: int, batch: int, learning_rate: float, seed: int, log
+) -> None:
+    """Train either kind of model in place: image-text and text-text contrast.
+
+    First on random scenes, then with pairs that only order and binding tell apart in every batch: without them the model
+    stays a bag of words.
+    """
+    _contrast(model, steps, False, batch, learning_rate, seed, log)
+    _contrast(model, hard_steps, True, batch, learning_rate, seed + 1000, log)
+    model.eval()
+
+
+def _contrast(model: torch.nn.Module, steps: int, hard: bool, batch: int, peak: float, seed: int, log) -> None:
     rng = np.random.default_rng(seed)
     tokenizer = clip_tokenizer(CONTEXT)
     encode_image, encode_text = encoders(model)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.02, fused=True
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
     text_scale, start, warmup = 20.0, time.monotonic(), max(1, steps // 30)
     model.train()
     for step in range(1, steps + 1):
         factor = min(step / warmup, 0.5 * (1 + math.cos(math.pi * step / steps)) + 0.01)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate * factor
-        scenes, images = [], []
-        for scene in random_scenes(rng, batch):
-            picture = arrange(scene, rng)
-            images.append(damage(draw(picture), rng))
-            named = picture.background if rng.random() < 0.6 else None
-            scenes.append(Scene(scene.family, scene.things, scene.relation, named))
+            group["lr"] = peak * factor
+        scenes, images = _batch(batch, hard, rng)
         first = [training_caption(scene, rng) for scene in scenes]
         second = [training_caption(scene, rng) for scene in scenes]
         meanings = [scene.meaning for scene in scenes]
         same = torch.tensor([[float(a == b) for b in meanings] for a in meanings])
-        visual = encode_image(normalise(np.stack(images)))
+        visual = encode_image(normalise(images))
         textual = encode_text(tokenize(tokenizer, first + second))
         one, two = textual.chunk(2)
         scale = model.logit_scale.exp().clamp(max=100)
@@ -178,8 +216,10 @@ def train_contrastive(model: torch.nn.Module, *, steps: int, batch: int, learnin
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         if step % max(1, steps // 40) == 0 or step == steps:
-            top = (visual @ one.T).argmax(1)
-            right = same[torch.arange(batch), top].mean().item()
+            right = same[torch.arange(batch), (visual @ one.T).argmax(1)].mean().item()
+            again = same[torch.arange(batch), (one @ two.T).argmax(1)].mean().item()
             rate = step / (time.monotonic() - start)
-            log(f"clip step {step}/{steps} loss {loss.item():.3f}, picture finds its caption {right:.2f}, {rate:.1f}/s")
-    model.eval()
+            log(
+                f"clip{' (hard)' if hard else ''} step {step}/{steps} loss {loss.item():.3f}, found: picture's caption "
+                f"{right:.2f}, paraphrase {again:.2f}, {rate:.1f}/s"
+            )

@@ -16,7 +16,7 @@ from pnapo.world.scenes import Scene
 from pnapo.world.text import clip_tokenizer
 from pnapo.world.vae import random_scenes
 
-SHARPNESS = 12.0  # a voter prefers the better of two with probability σ(12·difference of utility)
+SHARPNESS = 20.0  # a voter prefers the better of two with probability σ(20·difference of utility)
 LOGIT_SCALE = 100.0  # as in CLIP: preference = softmax(100·cosine)
 
 

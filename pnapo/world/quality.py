@@ -78,7 +78,7 @@ def safety(folder: Path) -> dict[str, float]:
 
 def measure(world: Path) -> dict:
     """Every figure of the world's manifest, rounded to four digits."""
-    held = load_samples(*(world / f"samples_{kind}" / "heldout.safetensors" for kind in ("sd3", "flux")))
+    held = {kind: load_samples(world / f"samples_{kind}" / "heldout.safetensors") for kind in ("sd3", "flux")}
     hps = Reward(kind="hps", model=f"local-dir:{world / 'hps'}", checkpoint=str(world / "hps" / "HPS_v2.1.pt"))
     pickscore = Reward(kind="pickscore", model=str(world / "pickscore"))
     backbones = {k: load_backbone(world_model(k, world), {"transformer", "text", "vae"}) for k in ("sd3", "flux")}
@@ -89,7 +89,10 @@ def measure(world: Path) -> dict:
             "reconstructions": detector_accuracy(lambda images: reconstruct(vae, images)),
         },
         "geneval": {kind: geneval(backbone) for kind, backbone in backbones.items()},
-        "agreement_with_utility": {"hps": agreement(hps, held), "pickscore": agreement(pickscore, held)},
+        "agreement_with_utility": {
+            name: {kind: agreement(reward, samples) for kind, samples in held.items()}
+            for name, reward in (("hps", hps), ("pickscore", pickscore))
+        },
         "safety": safety(world / "detoxify"),
     }
     return json.loads(json.dumps(found), parse_float=lambda text: round(float(text), 4))

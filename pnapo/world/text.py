@@ -53,8 +53,11 @@ def t5_tokenizer() -> T5Tokenizer:
     return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=T5_LENGTH)
 
 
-def _rescale(model: torch.nn.Module) -> torch.nn.Module:
-    """Embeddings of unit variance, linear layers that keep it, and peaked attention, so that words mix by place."""
+def _rescale(model: torch.nn.Module, mixing: float = 1.0) -> torch.nn.Module:
+    """Embeddings of unit variance, linear layers that keep it, and peaked attention, so that words mix by place.
+
+    `mixing` scales what the blocks of T5 add to a word: with less of it the word itself stays easier to read.
+    """
     for name, weight in model.named_parameters():
         if weight.ndim < 2:
             continue
@@ -64,6 +67,8 @@ def _rescale(model: torch.nn.Module) -> torch.nn.Module:
             std = 0.5
         elif "embedding" in name or "shared" in name:
             std = 1.0
+        elif name.endswith(("SelfAttention.o.weight", "DenseReluDense.wo.weight")):
+            std = mixing * weight.shape[1] ** -0.5
         else:
             std = (2.0 if any(part in name for part in ("q_proj", "k_proj")) else 1.0) * weight.shape[1] ** -0.5
         torch.nn.init.normal_(weight, std=std)
@@ -88,7 +93,7 @@ def clip_text_encoder(tokenizer: CLIPTokenizer, width: int, projection: bool, se
     return _rescale((CLIPTextModelWithProjection if projection else CLIPTextModel)(config))
 
 
-def t5_encoder(tokenizer: T5Tokenizer, width: int, seed: int) -> T5EncoderModel:
+def t5_encoder(tokenizer: T5Tokenizer, width: int, seed: int, mixing: float = 1.0) -> T5EncoderModel:
     """A frozen random T5 encoder of 2 layers; its relative position biases are large, so that neighbours mix."""
     torch.manual_seed(seed)
     config = T5Config(
@@ -104,4 +109,4 @@ def t5_encoder(tokenizer: T5Tokenizer, width: int, seed: int) -> T5EncoderModel:
         use_cache=False,
         tie_word_embeddings=False,
     )
-    return _rescale(T5EncoderModel(config))
+    return _rescale(T5EncoderModel(config), mixing)

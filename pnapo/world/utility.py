@@ -1,6 +1,6 @@
 """The world's true utility: what people in this world like, exactly known.
 
-utility = 0.7·alignment + 0.3·quality, both in 0..1. Alignment is graded credit for the objects, colours, count,
+utility = 0.6·alignment + 0.4·quality, both in 0..1. Alignment is graded credit for the objects, colours, count,
 relation and background that the caption asks for; quality is how cleanly the picture is drawn. The learned rewards see
 only votes drawn from it.
 """
@@ -13,10 +13,11 @@ from pnapo.detectors import Detection
 from pnapo.world.detector import WorldDetector
 from pnapo.world.scenes import BACKGROUNDS, COLORS, Scene, Thing
 
-ALIGNMENT_WEIGHT = 0.7
+ALIGNMENT_WEIGHT = 0.6
+FLAT_WEIGHT = 0.75  # of quality: flat palette colours; the rest is exact shapes
 THRESHOLD = 0.3  # detections below this score do not count
 _PALETTE = np.array([*COLORS.values(), *BACKGROUNDS.values()], np.float32)
-_SOFTNESS = 24.0  # RGB distance at which a pixel's cleanliness has fallen to 1/e
+_SOFTNESS = 6.0  # RGB distance at which a pixel's cleanliness has fallen to 1/e
 
 
 def _credit(thing: Thing, detection: Detection) -> float:
@@ -61,12 +62,12 @@ def background_of(image: np.ndarray) -> str:
 
 
 def quality(image: np.ndarray, detections: list[Detection]) -> float:
-    """How cleanly the picture is drawn, 0..1: half flat palette colours, half shapes like their templates."""
+    """How cleanly the picture is drawn, 0..1: three quarters flat palette colours, a quarter exact shapes."""
     pixels = image.reshape(-1, 1, 3).astype(np.float32)
     distance = np.sqrt(((pixels - _PALETTE) ** 2).sum(-1).min(1))
     flat = float(np.exp(-distance / _SOFTNESS).mean())
     shapes = float(np.mean([d.score for d in detections])) if detections else 0.0
-    return 0.5 * flat + 0.5 * shapes
+    return FLAT_WEIGHT * flat + (1 - FLAT_WEIGHT) * shapes
 
 
 _DETECTOR = WorldDetector()

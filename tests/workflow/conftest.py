@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ class Project:
         """Run Snakemake here; stdout and stderr together as `stdout`."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
         environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
+        environment["XDG_CACHE_HOME"] = str(self.folder / ".cache")
         return subprocess.run(
             command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -48,15 +50,14 @@ class Project:
             jobs.pop(target, None)
         return jobs
 
-    def edit(self, name: str, old: str, new: str) -> None:
-        """Replace text that occurs once in a file."""
-        path = self.folder / name
-        text = path.read_text("utf-8")
-        assert text.count(old) == 1, f"{name}: {old!r} occurs {text.count(old)} times"
-        path.write_text(text.replace(old, new), "utf-8")
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
+    """Makes a project in which nothing has run."""
+    return lambda: Project(tmp_path_factory.mktemp("a path") / "with spaces")
 
 
 @pytest.fixture(scope="session")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def pristine(new_project: Callable[[], Project]) -> Project:
     """A project in which nothing has run; tests of plans share it and change nothing."""
-    return Project(tmp_path_factory.mktemp("a path") / "with spaces")
+    return new_project()

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,11 @@ def test_dvc_reads_its_stages() -> None:
     targets = {target for stage in stages.values() for target in stage["cmd"].partition(" -- ")[2].split()}
     assert targets <= RULES.keys()
     assert all(next(iter(out.values()))["persist"] for stage in stages.values() for out in stage["outs"])
+
+
+def test_setup_says_which_python_it_needs(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    done = subprocess.run(["make", "setup", "PYTHON=false"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr.startswith("error: no Python 3.11 or newer") and not (tmp_path / ".venv").exists()

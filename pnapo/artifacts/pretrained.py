@@ -1,0 +1,70 @@
+"""Weights and folders in other libraries' formats: loaded whole and fitting, or refused with one clear line.
+
+Nothing is fetched from a network and no code in a file is ever run.
+"""
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pnapo.errors import UserError
+
+
+def reason(error: Exception) -> str:
+    """What an exception of another library says, in one short line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    text = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return text if len(text) <= 160 else f"{text[:159]}…"
+
+
+def guarded(load: Callable[[], Any], what: str) -> Any:
+    """Call a library's loader; whatever it raises (no two agree on what) becomes one line that names `what`."""
+    try:
+        return load()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{what}: cannot be loaded ({reason(error)})") from error
+
+
+def from_folder(component: type, folder: Path | str, **keywords: Any) -> Any:
+    """`component.from_pretrained` of a model, tokenizer or processor folder.
+
+    Raises UserError that names the folder if it is missing or damaged, or if it lacks some of a model's weights, which the
+    libraries would quietly fill with random numbers.
+    """
+    from torch.nn import Module
+
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder}: no such folder")
+    if not issubclass(component, Module):
+        return guarded(lambda: component.from_pretrained(folder, local_files_only=True, **keywords), str(folder))
+    model, info = guarded(
+        lambda: component.from_pretrained(folder, local_files_only=True, output_loading_info=True, **keywords),
+        str(folder),
+    )
+    missing = sorted(map(str, info["missing_keys"]))
+    if missing:
+        raise UserError(
+            f"{folder}: not the weights of this {component.__name__}; {len(missing)} are missing, such as {missing[0]}"
+        )
+    return model
+
+
+def read_torch(path: Path | str) -> Any:
+    """The plain content (tensors, numbers, texts, lists, dictionaries) of a torch file, on the CPU.
+
+    Raises UserError that names the file if it is missing or damaged, or holds anything else, such as code.
+    """
+    import torch
+
+    if not os.path.exists(path):
+        raise UserError(f"{path}: no such file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path}: damaged, or holds more than plain data (code in it is never run)") from error
+    except Exception as error:  # on foreign bytes the unpickler raises almost anything
+        raise UserError(f"{path}: not a readable weights file ({reason(error)})") from error

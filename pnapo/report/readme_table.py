@@ -1,0 +1,56 @@
+"""The README's table of results: one row a run, from the main table, put between two marks."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pnapo.artifacts import write_text
+from pnapo.errors import UserError
+from pnapo.report.collect import read_csv
+from pnapo.tables.labels import label, testset_label
+from pnapo.tables.pivot import decimals
+from pnapo.tables.write import Cell, Grid, markdown
+
+START, END = "<!-- results: ", "<!-- end of results -->"
+
+
+def _cells(part: pd.DataFrame, runs: list[str]) -> list[Cell]:
+    """Mean ± half interval of one metric for each run."""
+    rows = part.set_index("run").loc[runs]
+    digits = decimals(rows["ci_low"], rows["ci_high"])
+    half = (rows["ci_high"] - rows["ci_low"]) / 2
+    return [Cell(f"{m:.{digits}f} ± {h:.{digits}f}") for m, h in zip(rows["mean"], half)]
+
+
+def results_table(results: Path | str) -> str:
+    """A Markdown table of each backbone: the metrics of the first test set, then GenEval, without bold or verdict."""
+    path = Path(results) / "tables" / "main.csv"
+    main = read_csv(path)
+    first = main["testset"].iloc[0]
+    shown = main[(main["testset"] == first) | (main["metric"] == "geneval")]
+    grids = []
+    for backbone, part in shown.groupby("backbone", sort=False):
+        runs = list(dict.fromkeys(part["run"]))
+        columns = list(dict.fromkeys(zip(part["testset"], part["metric"])))
+        cells = [_cells(part[(part["testset"] == t) & (part["metric"] == m)], runs) for t, m in columns]
+        rows = [[Cell(label(run)), *(column[i] for column in cells)] for i, run in enumerate(runs)]
+        count = int(part.loc[part["testset"] == first, "n"].max())
+        title = f"{label(str(backbone))}, {testset_label(first).lower()} (n = {count})"
+        grids.append(Grid(["run", *(label(m) for _, m in columns)], rows, title))
+    caption = (
+        "Mean over prompts ± half of the 95 % bootstrap interval, one training seed, the same prior noises for every run. "
+        "The true utility is what this world's people really like; the rewards learned it from votes."
+    )
+    return markdown(grids, caption)
+
+
+def update_readme(results: Path | str, readme: Path | str) -> None:
+    """Put the table between the marks of a README. Raises UserError if they are missing."""
+    readme = Path(readme)
+    text = readme.read_text("utf-8")
+    if START not in text or END not in text:
+        raise UserError(f"{readme}: the marks {START!r} and {END!r} are missing")
+    head, rest = text.split(START, 1)
+    mark, _ = rest.split("\n", 1)
+    tail = rest.split(END, 1)[1]
+    write_text(readme, f"{head}{START}{mark}\n{results_table(results).strip()}\n{END}{tail}")

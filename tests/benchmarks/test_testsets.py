@@ -1,0 +1,71 @@
+"""Test prompts from files: plain lists, and GenEval's metadata verbatim."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pnapo.artifacts import prompt_id, read_table
+from pnapo.benchmarks.testsets import read_testset
+from pnapo.errors import UserError
+
+ENTRY = {"tag": "colors", "include": [{"class": "ring", "count": 1, "color": "red"}], "prompt": "a photo of a red ring"}
+OFFICIAL = Path(__file__).parents[3] / "shared" / "data" / "geneval_metadata.jsonl"
+
+
+def test_a_plain_list_has_no_metadata(tmp_path):
+    (tmp_path / "list.txt").write_text("two stars\n\na ring\ntwo stars\nnaïve 😀\n", "utf-8")
+    table = read_testset(tmp_path / "list.txt")
+    assert list(table.columns) == ["prompt_id", "prompt", "geneval", "scene"]
+    assert table["prompt"].tolist() == ["two stars", "a ring", "naïve 😀"]
+    assert table["prompt_id"].tolist() == [prompt_id(text) for text in table["prompt"]]
+    assert set(table["geneval"]) == set(table["scene"]) == {""}
+    assert read_testset(tmp_path / "list.txt", count=2)["prompt"].tolist() == ["two stars", "a ring"]
+
+
+def test_genevals_metadata_stay_with_their_prompt(tmp_path):
+    odd = ENTRY | {"prompt": "a line\u2028separator and a <b>tag</b>"}
+    other = {"prompt": "no metadata"}
+    lines = [json.dumps(value, ensure_ascii=False) for value in (other, odd, ENTRY, odd)]
+    (tmp_path / "meta.JSONL").write_text("\n\n".join(lines) + "\n", "utf-8")
+    table = read_testset(tmp_path / "meta.JSONL")
+    assert table["prompt"].tolist() == ["no metadata", odd["prompt"], ENTRY["prompt"]]
+    assert [json.loads(text) if text else None for text in table["geneval"]] == [None, odd, ENTRY]
+
+
+def test_the_official_list_is_read_whole(tmp_path):
+    """The list itself where it lies beside the checkout, else one written in its form."""
+    if OFFICIAL.exists():
+        path = OFFICIAL
+    else:
+        path = tmp_path / "geneval.jsonl"
+        path.write_text("".join(json.dumps(ENTRY | {"prompt": f"a photo of {k}"}) + "\n" for k in range(553)))
+    table = read_testset(path)
+    assert len(table) == 553 and all(json.loads(e)["prompt"] == p for e, p in zip(table["geneval"], table["prompt"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", '{"prompt": "x"}\n{"prompt": \n', "line 2 is not valid JSON"),
+        ("a.jsonl", '{"text": "x"}\n', "has no key 'prompt'"),
+        ("a.csv", "text\nx\n", "no column 'prompt'"),
+        ("a.txt", "\n \n", "holds no prompts"),
+        ("a.parquet", "not parquet", "not a readable parquet file"),
+    ],
+)
+def test_a_bad_file_is_one_clear_line(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=message) as error:
+        read_testset(tmp_path / name)
+    assert str(tmp_path / name) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_script_writes_lists_of_files_and_of_the_world(script, tmp_path):
+    (tmp_path / "list.jsonl").write_text(json.dumps(ENTRY) + "\n")
+    for settings in ({"path": str(tmp_path / "list.jsonl")}, {"source": "geneval", "count": 3}):
+        script("write_testset", "--settings", json.dumps(settings), "--out", tmp_path / "out.parquet")
+        table = read_table(tmp_path / "out.parquet", ["prompt_id", "prompt", "geneval", "scene"])
+        assert json.loads(table["geneval"][0])["prompt"] == table["prompt"][0]
+        assert bool(table["scene"][0]) == ("source" in settings)
+    assert len(table) == 3

@@ -1,0 +1,47 @@
+"""The sextuples that training sees: the winner's tensors are the winner's, ties are left out."""
+
+import numpy as np
+import pytest
+import torch
+
+from pnapo.artifacts import write_table
+from pnapo.errors import UserError
+from pnapo.pairs.labels import label
+from pnapo.pairs.preferences import load_pairs
+from pnapo.pairs.store import PairSet
+
+
+@pytest.fixture
+def load(world, made, tmp_path):
+    def of(scores, ids=None):
+        write_table(tmp_path / "labels.parquet", label(ids or list(world.prompts["prompt_id"]), scores))
+        return load_pairs(made, tmp_path / "labels.parquet")
+
+    return of
+
+
+def test_winner_and_loser_keep_their_latent_and_their_noise(made, load):
+    scores = np.zeros((12, 2), np.float32)
+    scores[3], scores[7], scores[8] = (0.25, 0.5), (0.75, 0.25), (0.0, 1.0)
+    found, pairs = load(scores), PairSet.open(made)
+    assert found.prompt_ids == [pairs.prompt_ids[row] for row in (3, 7, 8)]
+    assert found.gap.tolist() == [0.25, 0.5, 1.0] and found.gap.dtype == torch.float64
+    for place, (row, winner) in enumerate([(3, 1), (7, 0), (8, 1)]):
+        assert torch.equal(found.x0_w[place], pairs.latent[row, winner])
+        assert torch.equal(found.x0_l[place], pairs.latent[row, 1 - winner])
+        assert torch.equal(found.xT_w[place], pairs.noise[row, winner])
+        assert torch.equal(found.xT_l[place], pairs.noise[row, 1 - winner])
+    assert found.settings["guidance"] == 1.0 and found.settings["family"] == "sd3"
+
+
+def test_nothing_but_ties_is_one_clear_line(load):
+    with pytest.raises(UserError, match=r"labels\.parquet: all 12 pairs are tied") as error:
+        load(np.ones((12, 2), np.float32))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("change", [lambda ids: ids[::-1], lambda ids: ids[:-1], lambda ids: ["0" * 16, *ids[1:]]])
+def test_labels_of_another_pair_set_are_refused(world, load, change):
+    ids = change(list(world.prompts["prompt_id"]))
+    with pytest.raises(UserError, match=r"labels\.parquet: labels of another pair set"):
+        load(np.random.default_rng(0).random((len(ids), 2), np.float32), ids)

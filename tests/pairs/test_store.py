@@ -1,0 +1,88 @@
+"""The pair set: what is stored is what is read, and nothing damaged or foreign gets in."""
+
+import pytest
+import torch
+
+from pnapo.artifacts import read_manifest, write_table
+from pnapo.errors import UserError
+from pnapo.pairs.labels import label
+from pnapo.pairs.preferences import load_pairs
+from pnapo.pairs.shards import Shard, open_shard, write_shard
+from pnapo.pairs.store import PairSet, collect
+
+DAMAGES = {
+    "a flipped bit": lambda file: file.write_bytes(file.read_bytes()[:-9] + b"\x40" + file.read_bytes()[-8:]),
+    "truncated": lambda file: file.write_bytes(file.read_bytes()[:-500]),
+    "empty": lambda file: file.write_bytes(b""),
+    "missing": lambda file: file.unlink(),
+}
+
+
+def test_a_pair_set_holds_its_shards_in_order(world, made):
+    pairs = PairSet.open(made)
+    assert pairs.prompt_ids == list(world.prompts["prompt_id"])
+    assert pairs.noise.shape == pairs.latent.shape == (12, 2, 12, 8, 8) and pairs.samples == 2
+    assert pairs.noise.dtype == pairs.latent.dtype == torch.float32
+    assert pairs.settings["steps"] == 2 and pairs.settings["family"] == "sd3"
+    second = open_shard(made.parent / "samples" / "shard-00001-of-00002.json")
+    assert second.prompt_ids == pairs.prompt_ids[6:]
+    assert torch.equal(pairs.latent[6:], second.latent) and torch.equal(pairs.noise[6:], second.noise)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["shard-00001-of-00002.safetensors", "shard-00000-of-00002.json"])
+def test_every_reader_names_a_damaged_file(world, manifest, damage, name, tmp_path):
+    write_table(tmp_path / "labels.parquet", label(list(world.prompts["prompt_id"]), torch.rand(12, 2).numpy()))
+    DAMAGES[damage](manifest.parent / "samples" / name)
+    for read in (PairSet.open, lambda path: load_pairs(path, tmp_path / "labels.parquet")):
+        with pytest.raises(UserError, match=name) as error:
+            read(manifest)
+        assert "\n" not in str(error.value)
+
+
+def test_a_shard_with_the_tensors_of_another_is_refused(manifest):
+    one, two = (manifest.parent / "samples" / f"shard-0000{k}-of-00002.safetensors" for k in (0, 1))
+    two.write_bytes(one.read_bytes())
+    for shard in (one, two):
+        if shard == one:
+            open_shard(one.with_suffix(".json"))
+        else:
+            with pytest.raises(UserError, match=r"shard-00001-of-00002\.safetensors"):
+                open_shard(two.with_suffix(".json"))
+
+
+@pytest.mark.parametrize(("key", "value"), [("seed", 5), ("steps", 3), ("batch", 2), ("guidance", 2.0)])
+def test_shards_of_other_settings_are_not_collected(world, made, generate, tmp_path, key, value):
+    """One shard is left from a run with another setting; then the configuration asks for other settings than both."""
+    first = made.parent / "samples" / "shard-00000-of-00002.json"
+    other = generate(tmp_path / "other", world.prompts[6:8], shards=1, **{key: value})[0]
+    with pytest.raises(UserError, match=rf"other/.*made with {key} {value} instead of") as error:
+        collect([first, other], world.settings, tmp_path / "manifest.json")
+    assert str(other) in str(error.value)
+    with pytest.raises(UserError, match=rf"shard-00000-of-00002\.json: made with {key} .* instead of {value}"):
+        collect([first], world.settings.model_copy(update={key: value}), tmp_path / "manifest.json")
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_prompt_may_not_stand_twice(world, made, tmp_path):
+    first, second = sorted((made.parent / "samples").glob("*.json"))
+    with pytest.raises(UserError, match=r"00000-of-00002\.json: prompt [0-9a-f]{16} is in the pair set twice"):
+        collect([first, second, first], world.settings, tmp_path / "manifest.json")
+    shard = open_shard(first)
+    doubled = Shard([shard.prompt_ids[0]] * 2, shard.noise[:1].repeat(2, *[1] * 4), shard.latent[:2])
+    write_shard(tmp_path / "double.json", doubled, read_manifest(first)["settings"], 0)
+    with pytest.raises(UserError, match=rf"double\.json: prompt {shard.prompt_ids[0]} is in the pair set twice"):
+        collect([tmp_path / "double.json"], world.settings, tmp_path / "manifest.json")
+
+
+def test_a_shard_of_another_model_is_named(world, made, tmp_path):
+    first, second = sorted((made.parent / "samples").glob("*.json"))
+    settings = read_manifest(second)["settings"] | {"model": "elsewhere", "scheduler": "new"}
+    write_shard(tmp_path / "foreign.json", open_shard(second), settings, 0)
+    with pytest.raises(UserError, match=r"foreign\.json: made with model elsewhere instead of"):
+        collect([first, tmp_path / "foreign.json"], world.settings, tmp_path / "manifest.json")
+    write_shard(
+        tmp_path / "newer.json", open_shard(second), read_manifest(second)["settings"] | {"scheduler": "new"}, 0
+    )
+    with pytest.raises(UserError, match=r"newer\.json: made with scheduler new instead of None"):
+        collect([first, tmp_path / "newer.json"], world.settings, tmp_path / "manifest.json")

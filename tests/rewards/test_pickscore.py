@@ -1,0 +1,24 @@
+"""PickScore against transformers' own CLIPModel."""
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import CLIPModel, CLIPProcessor
+
+from pnapo.rewards import load_reward
+
+
+def test_the_score_is_the_models_logit_over_its_scale(rewards, examples):
+    folder = rewards["pickscore"].model
+    model, processor = CLIPModel.from_pretrained(folder).eval(), CLIPProcessor.from_pretrained(folder)
+    expected = []
+    for image, prompt in zip(examples.images, examples.prompts):
+        inputs = processor(
+            text=[prompt], images=Image.fromarray(image), truncation=True, max_length=24, return_tensors="pt"
+        )
+        with torch.no_grad():
+            expected.append(float(model(**inputs).logits_per_image / model.logit_scale.exp()))
+    scorer = load_reward(rewards["pickscore"])
+    scores = scorer.score(examples.images, examples.prompts)
+    assert scorer.display_scale == 100 and scores.dtype == np.float32 and np.ptp(scores) > 0.01
+    np.testing.assert_allclose(scores, expected, atol=1e-5)

@@ -1,0 +1,108 @@
+"""The whole story once, tiny but real, and then: what Snakemake would do again after each kind of change, and what not."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pnapo.artifacts import verify_manifest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+ALWAYS = {"main_table": 1, "geneval_table": 1, "report": 1}
+ONE_RUN = {"train": 1, "generate_images": 2, "score_images": 2, "compute_table": 1, **ALWAYS}
+BOTH_RUNS = {"train": 2, "generate_images": 4, "score_images": 4, "compute_table": 1, **ALWAYS}
+
+
+@pytest.fixture(scope="module")
+def finished(new_project):
+    """A project whose workflow has run to the end; tests leave it as it was."""
+    project = new_project()
+    shutil.copy(Path(__file__).with_name("tiny.yaml"), project.folder / "config.yaml")
+    done = project.snakemake()
+    assert done.returncode == 0, done.stdout
+    assert "Training sd3 with pnapo, seed 0" in done.stdout and "steps (100%) done" in done.stdout
+    return project
+
+
+@contextmanager
+def changed(path: Path, content: bytes) -> Iterator[None]:
+    """A file with another content for a while."""
+    before = path.read_bytes()
+    path.write_bytes(content)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+
+
+def test_everything_is_made_and_intact(finished) -> None:
+    results = finished.folder / "results"
+    for table in ("main", "comparisons", "seeds", "geneval", "compute", "funnel"):
+        for suffix in ("csv", "md", "tex"):
+            assert (results / "tables" / f"{table}.{suffix}").stat().st_size > 0
+    columns = "backbone,run,testset,metric,n,mean,median,ci_low,ci_high,win_vs_base,win_vs_dpo,published"
+    lines = (results / "tables" / "main.csv").read_text("utf-8").splitlines()
+    assert lines[0] == columns and len(lines) == 1 + 3 * 2  # base and two runs by two metrics
+    manifests = sorted(results.rglob("manifest.json"))
+    assert {m.parents[2 if "runs" in m.parts else 1].name for m in manifests} >= {"runs", "pairs"}
+    assert not [problem for manifest in manifests for problem in verify_manifest(manifest)]
+    assert not list(results.rglob(".*.tmp*"))
+    page = (results / "report.html").read_text("utf-8")
+    assert page.startswith("<!DOCTYPE html>") and "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_nothing_is_made_twice(finished) -> None:
+    assert finished.plan() == {}
+    for folder in ("pnapo", "workflow_scripts", "rules", "results/pairs", "results/runs", "results/prompts"):
+        for path in sorted((finished.folder / folder).rglob("*.*")):
+            os.utime(path)
+    assert finished.plan() == {}, "only contents count, not times"
+    assert finished.plan("--config", "device=cpu") == {}, "where jobs run is no setting of theirs"
+
+
+def test_a_changed_beta_touches_that_run_only(finished) -> None:
+    change = ("--config", "runs={pnapo: {beta: 301}}")
+    assert finished.plan(*change) == ONE_RUN
+    told = finished.snakemake("--dry-run", *change).stdout
+    assert "Training sd3 with pnapo, seed 0" in told and "diffusion_dpo" not in told.replace("diffusion_dpo-s0/", "")
+
+
+def test_a_new_seed_leaves_the_old_ones(finished) -> None:
+    assert finished.plan("--config", "runs={pnapo: {seeds: [0, 1]}}") == ONE_RUN
+
+
+def test_statistics_touch_the_tables_only(finished) -> None:
+    assert finished.plan("--config", "statistics={bootstrap: 99}") == ALWAYS
+
+
+def test_a_changed_objective_touches_what_it_trained(finished) -> None:
+    losses = finished.folder / "pnapo" / "objectives" / "losses.py"
+    with changed(losses, losses.read_bytes() + b"# a remark\n"):
+        jobs = finished.plan()
+        assert jobs == BOTH_RUNS
+        assert finished.plan("--config", "freeze_code=true") == {}
+    assert finished.plan() == {}
+
+
+def test_a_damaged_shard_is_named_in_one_line(finished) -> None:
+    folder = finished.folder / "results" / "pairs" / "sd3" / "samples"
+    shard = sorted(folder.glob("*.safetensors"))[0]
+    labels = "results/pairs/sd3/labels/hps.parquet"
+    kept = (finished.folder / labels).read_bytes()
+    with changed(shard, shard.read_bytes()[:-8] + b"nonsense"):
+        done = finished.snakemake("--forcerun", "label_pairs", "--", labels)
+    errors = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 1 and len(errors) == 1 and shard.name in errors[0], done.stdout
+    assert "Traceback" not in done.stdout and not (finished.folder / labels).exists()
+    assert finished.snakemake("--", labels).returncode == 0
+    assert (finished.folder / labels).read_bytes() == kept
+
+
+def test_snakemake_makes_its_own_report(finished) -> None:
+    done = finished.snakemake("--report", "report.zip")
+    assert done.returncode == 0, done.stdout
+    assert (finished.folder / "report.zip").stat().st_size > 10_000
