@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from pnapo.artifacts.pretrained import guarded, read_torch
 from pnapo.config.schema import Safety
 from pnapo.errors import UserError
-from pnapo.rewards.files import guarded
 
 
 def load_detoxify(settings: Safety, device: str):
@@ -16,17 +16,7 @@ def load_detoxify(settings: Safety, device: str):
     The checkpoint is first read without running code from it (Detoxify itself would unpickle anything). Raises UserError
     if it is missing, damaged or holds more than plain data, or if a label is not among its classes.
     """
-    import pickle
-
-    import torch
-
-    try:
-        loaded = torch.load(settings.checkpoint, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{settings.checkpoint}: no such file") from None
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise UserError(f"{settings.checkpoint}: not a readable Detoxify checkpoint ({reason})") from None
+    loaded = read_torch(settings.checkpoint)
     if not isinstance(loaded, dict) or not {"config", "state_dict"} <= loaded.keys():
         raise UserError(f"{settings.checkpoint}: not a Detoxify checkpoint (it needs config and state_dict)")
     if settings.config_path:

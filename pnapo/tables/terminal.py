@@ -32,5 +32,5 @@ def show(path: Path | str) -> None:
         previous = group
         table.add_row(*("" if pd.isna(v) else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
     # A pipe or a narrow terminal must not cut columns.
-    console = Console()
-    Console(width=max(console.width, console.measure(table).maximum)).print(table)
+    needed = Console(width=10_000).measure(table).maximum
+    Console(width=max(Console().width, needed)).print(table)

@@ -1,0 +1,90 @@
+"""Near-duplicates and semantic duplicates, against brute force."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from datasketch import MinHash
+
+from pnapo.artifacts import prompt_id
+from pnapo.config.schema import NearDuplicates, Semantic
+from pnapo.prompts.near_duplicates import bands_for, jaccard, remove_near_duplicates, shingles, signatures
+from pnapo.prompts.semantic import remove_semantic_duplicates
+from pnapo.world.raw_prompts import near_duplicate
+
+
+def table(texts):
+    return pd.DataFrame({"prompt_id": [prompt_id(t) for t in texts], "prompt": texts})
+
+
+def greedy(similarity, threshold):
+    """The rule by brute force: the earliest stays, each row compared with those that stay."""
+    kept = []
+    for row in range(len(similarity)):
+        if not any(similarity[row, other] >= threshold for other in kept):
+            kept.append(row)
+    return kept
+
+
+def test_jaccard_by_hand():
+    a, b = shingles("A red ring, on black!", 2), shingles("a red ring on gray", 2)
+    assert a == {"a red", "red ring", "ring on", "on black"}
+    assert jaccard(a, b) == 3 / 5
+    assert shingles("Ring!", 2) == {"ring"} and shingles("🎈🎈", 2) == {"🎈🎈"}
+    assert shingles("ﬁne Café", 1) == {"fine", "café"}
+
+
+@pytest.fixture(scope="module")
+def prompts():
+    rng = np.random.default_rng(0)
+    vocabulary = [f"word{i}" for i in range(60)]
+    texts = [", ".join(" ".join(rng.choice(vocabulary, 5)) for _ in range(3)) for _ in range(200)]
+    texts += [near_duplicate(str(rng.choice(texts)), rng) for _ in range(100)]
+    texts += [" ".join(text.split()[:-2]) for text in rng.choice(texts, 60)]
+    return list(dict.fromkeys(str(t) for t in rng.permutation(texts)))
+
+
+def test_near_duplicates_equal_brute_force(prompts):
+    settings = NearDuplicates(threshold=0.8)
+    kept, removed = remove_near_duplicates(table(prompts), settings)
+    sets = [shingles(text, settings.ngram) for text in prompts]
+    exact = np.array([[jaccard(a, b) for b in sets] for a in sets])
+    assert list(kept["prompt"]) == [prompts[i] for i in greedy(exact, 0.8)]
+    assert len(removed) > 50
+    texts = dict(zip(map(prompt_id, prompts), prompts))
+    for row in removed.itertuples():
+        assert row.score == jaccard(shingles(row.prompt, 2), shingles(texts[row.kept_id], 2)) >= 0.8
+        assert row.kept_id in set(kept["prompt_id"])
+
+
+def test_signatures_estimate_what_datasketch_estimates(prompts):
+    sets = [shingles(text, 2) for text in prompts[:80]]
+    ours = signatures(sets, 256, 0)
+    theirs = []
+    for items in sets:
+        sketch = MinHash(num_perm=256, seed=1)
+        sketch.update_batch([item.encode() for item in items])
+        theirs.append(sketch.digest())
+    theirs = np.array(theirs)
+    exact = np.array([[jaccard(a, b) for b in sets] for a in sets])
+    errors = [np.abs((s[:, None] == s[None]).mean(2) - exact).max() for s in (ours, theirs)]
+    assert errors[0] < 0.15 and errors[1] < 0.15
+
+
+def test_enough_bands_for_pairs_at_the_threshold():
+    bands = bands_for(0.8, 128)
+    rows = 128 // bands
+    assert 1 - (1 - 0.8**rows) ** bands >= 0.99
+    assert bands_for(0.95, 128) < bands
+
+
+def test_semantic_duplicates_equal_brute_force():
+    rng = np.random.default_rng(1)
+    centres = rng.normal(size=(40, 16))
+    vectors = centres[rng.integers(40, size=200)] + 0.15 * rng.normal(size=(200, 16))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    texts = table([f"prompt {i}" for i in range(200)])
+    kept, removed, left = remove_semantic_duplicates(texts, vectors, Semantic(clip="x", threshold=0.9))
+    expected = greedy(vectors @ vectors.T, 0.9)
+    assert list(kept.index.size * [0]) == [0] * len(expected)
+    assert list(kept["prompt_id"]) == list(texts["prompt_id"].iloc[expected])
+    assert np.array_equal(left, vectors[expected]) and len(removed) == 200 - len(expected)

@@ -1,0 +1,96 @@
+"""Detoxify itself filters; a checkpoint with code in it is not run."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+
+from pnapo.artifacts import prompt_id
+from pnapo.config.schema import Safety
+from pnapo.errors import UserError
+from pnapo.prompts.safety import load_detoxify, remove_unsafe, toxicity
+
+PROMPTS = ["a red ring", "naked", "", "naked " * 50, "a ring and a red ring", "😀"]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """A checkpoint in Detoxify's format that calls a prompt toxic by the share of the word "naked" in it."""
+    folder = tmp_path_factory.mktemp("detoxify")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "ring", "and", "naked"]
+    BertTokenizer(vocab={w: i for i, w in enumerate(words)}, model_max_length=16).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=10,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=16,
+        num_labels=2,
+    )
+    config.save_pretrained(folder)
+    torch.manual_seed(0)
+    model = BertForSequenceClassification(config).train()
+    tokenizer = BertTokenizer.from_pretrained(folder)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    batch = tokenizer(PROMPTS, return_tensors="pt", padding=True, truncation=True)
+    target = torch.tensor([[float("naked" in p), 0.0] for p in PROMPTS])
+    for _ in range(80):
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(model(**batch).logits, target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    architecture = {
+        "num_classes": 2,
+        "model_type": "no-such-model",
+        "model_name": "BertForSequenceClassification",
+        "tokenizer_name": "BertTokenizer",
+    }
+    content = {
+        "config": {"arch": {"args": architecture}, "dataset": {"args": {"classes": ["toxic", "sexual_explicit"]}}},
+        "state_dict": model.state_dict(),
+    }
+    torch.save(content, folder / "toxic.ckpt")
+    return Safety(checkpoint=str(folder / "toxic.ckpt"), config_path=str(folder), batch=2)
+
+
+def test_scores_are_detoxifys_and_do_not_depend_on_batches(settings):
+    scores = toxicity(PROMPTS, settings, "cpu")
+    found = load_detoxify(settings, "cpu").predict(PROMPTS)
+    expected = np.maximum(found["toxicity"], found["sexual_explicit"])
+    assert np.allclose(scores, expected, atol=1e-5)
+    assert np.allclose(toxicity(PROMPTS[::-1], settings, "cpu")[::-1], scores, atol=1e-5)
+    assert np.allclose(toxicity(PROMPTS, settings.model_copy(update={"batch": 100}), "cpu"), scores, atol=1e-5)
+
+
+def test_the_unsafe_go_with_their_score(settings):
+    table = pd.DataFrame({"prompt_id": [prompt_id(p) for p in PROMPTS], "prompt": PROMPTS})
+    kept, removed = remove_unsafe(table, settings, "cpu")
+    assert list(removed["prompt"]) == ["naked", "naked " * 50]
+    assert (removed["score"] >= 0.5).all() and (kept["toxicity"] < 0.5).all() and len(kept) == 4
+
+
+def test_an_unknown_label_is_named(settings):
+    with pytest.raises(UserError, match="no class 'rudeness'; it has toxicity, sexual_explicit"):
+        load_detoxify(settings.model_copy(update={"labels": ["rudeness"]}), "cpu")
+
+
+class Harm:
+    def __reduce__(self):
+        return (open, ("harmed", "w"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"nonsense", pickle.dumps({"config": Harm(), "state_dict": {}})],
+    ids=["empty", "foreign", "code"],
+)
+def test_a_foreign_checkpoint_is_refused_and_not_run(settings, tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toxic.ckpt").write_bytes(content)
+    with pytest.raises(UserError, match=r"toxic\.ckpt"):
+        load_detoxify(settings.model_copy(update={"checkpoint": "toxic.ckpt"}), "cpu")
+    assert not (tmp_path / "harmed").exists()

@@ -1,0 +1,49 @@
+"""The command `pnapo`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from pnapo.artifacts import write_manifest, write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pnapo(*arguments, cwd=ROOT):
+    command = [sys.executable, "-m", "pnapo", *map(str, arguments)]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def test_help_names_the_commands():
+    done = pnapo("--help")
+    assert done.returncode == 0 and all(word in done.stdout for word in ("config", "verify", "table"))
+
+
+def test_check_and_show(tmp_path):
+    assert "ok (sd3; 3 training runs)" in pnapo("config", "check").stdout
+    assert "path: stored" in pnapo("config", "show", "--run", "pnapo").stdout
+    unknown = pnapo("config", "show", "--run", "nothing")
+    assert unknown.returncode == 1 and unknown.stderr.startswith("error: no run is called nothing")
+    missing = pnapo("config", "check", tmp_path / "none.yaml")
+    assert missing.returncode == 1 and missing.stderr == f"error: {tmp_path}/none.yaml: no such file\n"
+    assert "Traceback" in pnapo("--debug", "config", "check", tmp_path / "none.yaml").stderr
+
+
+def test_verify_finds_damage(tmp_path):
+    write_text(tmp_path / "a.txt", "hello\n")
+    write_manifest(tmp_path, "notes", {}, ["a.txt"])
+    assert pnapo("verify", tmp_path).stdout.endswith("ok (notes)\n")
+    (tmp_path / "a.txt").write_text("hellO\n")
+    done = pnapo("verify", tmp_path)
+    assert done.returncode == 1 and "a.txt: its content is not what" in done.stdout
+
+
+def test_a_table_is_not_cut(tmp_path):
+    path = tmp_path / "t.csv"
+    pd.DataFrame({"run": ["a" * 60, "b"], **{f"c{i}": [1.23456, None] for i in range(12)}}).to_csv(path, index=False)
+    shown = pnapo("table", path).stdout
+    assert "a" * 60 in shown and shown.splitlines()[0].split() == ["run", *(f"c{i}" for i in range(12))]
+    assert shown.count("1.235") == 12
