@@ -36,7 +36,7 @@ def test_nasty_prompts_survive(tmp_path, suffix):
 
 
 def test_text_files_and_bare_json_strings(tmp_path):
-    (tmp_path / "a.txt").write_bytes("one\r\n\r\ntwo \x0c\none\n".encode())
+    (tmp_path / "a.txt").write_bytes(b"one\r\n\r\ntwo \x0c\none\n")
     assert list(load_prompts(tmp_path / "a.txt")["prompt"]) == ["one", "two \x0c"]
     (tmp_path / "a.jsonl").write_text('"one"\n\n"two"\n')
     assert list(load_prompts(tmp_path / "a.jsonl")["prompt"]) == ["one", "two"]
