@@ -38,6 +38,9 @@ def read_manifest(path: Path | str, kind: str | None = None) -> dict[str, Any]:
     manifest = read_json(path)
     if not isinstance(manifest, dict) or not {"kind", "settings", "files"} <= manifest.keys():
         raise UserError(f"{path}: not a manifest (it needs kind, settings and files)")
+    listed = manifest["files"].values() if isinstance(manifest["files"], dict) else [None]
+    if not all(isinstance(entry, dict) and {"sha256", "bytes"} <= entry.keys() for entry in listed):
+        raise UserError(f"{path}: not a manifest (each of its files needs sha256 and bytes)")
     if kind and manifest["kind"] != kind:
         raise UserError(f"{path}: describes {manifest['kind']!r}, but {kind!r} is needed here")
     return manifest

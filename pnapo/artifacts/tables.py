@@ -15,7 +15,7 @@ def write_table(path: Path | str, frame: pd.DataFrame) -> None:
     """Write a parquet file atomically; the same frame gives the same bytes."""
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -28,7 +28,7 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pd.Dat
         missing = [c for c in columns or () if c not in names]
         if missing:
             raise UserError(f"{path}: no column {missing[0]!r}; it has {', '.join(map(repr, names))}")
-        return pq.ParquetFile(path).read(columns).to_pandas()
+        return pq.ParquetFile(path, page_checksum_verification=True).read(columns).to_pandas()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as error:

@@ -1,5 +1,6 @@
 """Tensors on disk: safetensors, never pickles."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +15,29 @@ if TYPE_CHECKING:
 def write_tensors(
     path: Path | str, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write tensors and text metadata atomically."""
+    """Write tensors and text metadata atomically; the same content gives the same bytes."""
     from safetensors.torch import save_file
 
     with atomic_path(path) as temporary:
         save_file(
             {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, dict(metadata or {}) or None
         )
+        _sort_header(temporary)
+
+
+def _sort_header(path: Path) -> None:
+    """Put the metadata of a file in order, in place: safetensors writes it in an order that changes from call to call."""
+    with open(path, "r+b") as handle:
+        size = int.from_bytes(handle.read(8), "little")
+        header = json.loads(handle.read(size))
+        if "__metadata__" in header:
+            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        # The same keys and values take the same room, so the tensors behind stay where they are.
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) > size:
+            raise AssertionError(f"{path}: the sorted header is longer than the one safetensors wrote")
+        handle.seek(8)
+        handle.write(text.ljust(size))
 
 
 def read_tensors(path: Path | str) -> dict[str, "torch.Tensor"]:
