@@ -26,7 +26,14 @@ def main(argv: list[str] | None = None) -> None:
     device = scripting.pick_device(args.device)
     pairs = PairSet.open(args.pairs)
     prompts = read_table(args.prompts, ["prompt_id", "prompt"])
-    scores = score_samples(pairs, prompts, load_backbone(args.model, {"vae"}, device), load_reward(args.reward, device))
+    scores = score_samples(
+        pairs,
+        prompts,
+        load_backbone(args.model, {"vae"}, device),
+        load_reward(args.reward, device),
+        reward=args.reward.kind,
+        log=lambda line: print(line, flush=True),
+    )
     write_table(args.out, label(pairs.prompt_ids, scores))
 
 

@@ -146,8 +146,18 @@ class Backbone(ABC):
 
     # Images
 
-    def decode(self, latents: torch.Tensor) -> np.ndarray:
-        """Images uint8 [B, H, W, 3] of latents [B, C, h, w]."""
+    def decode(self, latents: torch.Tensor, batch: int | None = None) -> np.ndarray:
+        """Images uint8 [N, H, W, 3] of latents [N, C, h, w].
+
+        With `batch`, that many at once: the last batch is filled up, so that an image does not depend on its neighbours.
+        """
+        size, images = batch or len(latents), []
+        for chunk in latents.split(size):
+            filled = torch.cat([chunk, chunk[:1].expand(size - len(chunk), *chunk.shape[1:])])
+            images.append(self._decode_batch(filled)[: len(chunk)])
+        return np.concatenate(images)
+
+    def _decode_batch(self, latents: torch.Tensor) -> np.ndarray:
         vae = self.parts["vae"]
         scaled = latents.to(self.device, vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
         with torch.no_grad():

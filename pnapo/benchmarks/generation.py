@@ -48,7 +48,7 @@ def generate_images(
             batch=BATCH,
             null=null,
         )
-        images += list(backbone.decode(latents))
+        images += list(backbone.decode(latents, BATCH))
         if (first // BATCH) % 16 == 15 or len(images) == len(ids):
             left = (time.monotonic() - start) / len(images) * (len(ids) - len(images))
             log(f"images {len(images)}/{len(ids)}, {left:.0f} s left")

@@ -3,6 +3,9 @@
 Labels lie beside the tensors and never change them; scores and gaps are in the reward's raw units.
 """
 
+import time
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -11,25 +14,43 @@ from pnapo.errors import UserError
 from pnapo.pairs.store import PairSet
 from pnapo.rewards import Scorer
 
+IMAGES_AT_ONCE = 256  # decoded images held in memory
+
 
 def score_samples(
-    pairs: PairSet, prompts: pd.DataFrame, backbone: Backbone, scorer: Scorer, batch: int = 32
+    pairs: PairSet,
+    prompts: pd.DataFrame,
+    backbone: Backbone,
+    scorer: Scorer,
+    *,
+    batch: int | None = None,
+    reward: str = "",
+    log: Callable[[str], None] = print,
 ) -> np.ndarray:
     """Scores [N, S] of every sample: its latent decoded and judged with its prompt.
 
-    Raises UserError if the prompt table lacks a prompt of the pair set, or if a score is not finite.
+    Latents are decoded in batches of exactly `batch` (default: as they were made). Raises UserError if the prompt table
+    lacks a prompt of the pair set, or if a score is not finite; `reward` is the name in that message.
     """
     texts = dict(zip(prompts["prompt_id"], prompts["prompt"]))
     missing = [prompt_id for prompt_id in pairs.prompt_ids if prompt_id not in texts]
     if missing:
         raise UserError(f"the prompt table has no prompt {missing[0]} of the pair set; both must come from one run")
-    flat = pairs.latent.flatten(0, 1)
-    images = [image for part in flat.split(batch) for image in backbone.decode(part)]
-    captions = [texts[prompt_id] for prompt_id in pairs.prompt_ids for _ in range(pairs.samples)]
-    scores = np.asarray(scorer.score(images, captions), np.float32).reshape(len(pairs.prompt_ids), pairs.samples)
-    bad = np.flatnonzero(~np.isfinite(scores).all(1))
-    if len(bad):
-        raise UserError(f"the reward gave a score that is not finite to prompt {pairs.prompt_ids[bad[0]]}")
+    batch, at_once = batch or pairs.settings["batch"], max(1, IMAGES_AT_ONCE // pairs.samples)
+    scores, start = np.empty((len(pairs), pairs.samples), np.float32), time.monotonic()
+    for first in range(0, len(pairs), at_once):
+        ids = pairs.prompt_ids[first : first + at_once]
+        done = first + len(ids)
+        latents = pairs.latent(range(first, done)).flatten(0, 1)
+        images = list(backbone.decode(latents, batch))
+        captions = [texts[prompt_id] for prompt_id in ids for _ in range(pairs.samples)]
+        scores[first:done] = np.asarray(scorer.score(images, captions), np.float32).reshape(len(ids), pairs.samples)
+        for row in np.flatnonzero(~np.isfinite(scores[first:done]).all(1)):
+            text = texts[ids[row]]
+            shown = ascii(text if len(text) <= 60 else f"{text[:59]}…")
+            raise UserError(f"the reward {reward} gave a score that is not finite to prompt {ids[row]} ({shown})")
+        left = (time.monotonic() - start) / done * (len(pairs) - done)
+        log(f"labels: {done}/{len(pairs)} prompts, {left:.0f} s left")
     return scores
 
 

@@ -26,29 +26,32 @@ class PreferencePairs:
     settings: dict
 
 
-def load_pairs(manifest: Path | str, labels: Path | str) -> PreferencePairs:
-    """Join a pair set with its labels, ties left out.
+def load_pairs(manifest: Path | str, labels: Path | str, min_gap: float = 0.0) -> PreferencePairs:
+    """Join a pair set with its labels; ties, and pairs with a gap (raw units) below `min_gap`, are left out.
 
-    Raises UserError if the labels are of another pair set, if all pairs are tied, or if a file is damaged.
+    Raises UserError if the labels are of another pair set, if no pair is left, or if a file is damaged.
     """
-    pairs = PairSet.open(manifest)
     table = read_table(labels, ["prompt_id", "winner", "loser", "gap", "tie"])
-    if list(table["prompt_id"]) != pairs.prompt_ids:
+    pairs = PairSet.open(manifest)
+    known = table[["winner", "loser"]].isin(list(range(pairs.samples))).all(axis=None)
+    if list(table["prompt_id"]) != pairs.prompt_ids or not known:
         raise UserError(f"{labels}: labels of another pair set than {manifest}; delete it and run again")
-    kept = table[~table["tie"]]
-    if kept.empty:
+    decided = table[~table["tie"]]
+    if decided.empty:
         raise UserError(
             f"{labels}: all {len(table)} pairs are tied, so there is no preference to learn; "
             "use another reward, or more varied samples"
         )
-    rows = torch.from_numpy(kept.index.to_numpy().copy())
-    winner, loser = (torch.from_numpy(kept[name].to_numpy().copy()) for name in ("winner", "loser"))
+    kept = decided[decided["gap"] >= min_gap]
+    if kept.empty:
+        raise UserError(f"{labels}: no pair has a gap of {min_gap} or more; the largest is {decided['gap'].max():.3g}")
+    rows, winner, loser = list(kept.index), list(kept["winner"]), list(kept["loser"])
     return PreferencePairs(
         prompt_ids=list(kept["prompt_id"]),
-        x0_w=pairs.latent[rows, winner],
-        x0_l=pairs.latent[rows, loser],
-        xT_w=pairs.noise[rows, winner],
-        xT_l=pairs.noise[rows, loser],
+        x0_w=pairs.latent(rows, winner),
+        x0_l=pairs.latent(rows, loser),
+        xT_w=pairs.noise(rows, winner),
+        xT_l=pairs.noise(rows, loser),
         gap=torch.from_numpy(kept["gap"].to_numpy().copy()),
         settings=pairs.settings,
     )

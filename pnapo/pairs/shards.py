@@ -1,10 +1,12 @@
 """One shard of a pair set: the prior noise and final latent of each sample, in one safetensors file.
 
 Tensors "noise" and "latent", float32 [n, S, C, h, w]; the metadata holds the prompt ids and the noise seed. Beside the
-file lies its manifest, which is what the workflow sees.
+file lies its manifest, which is what the workflow sees: settings, prompt ids, and which part of a prompt list this is.
 """
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ SAMPLE_SETTINGS = ("samples", "steps", "guidance", "seed", "batch")  # the setti
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard in memory: prompt ids [n], noise and latent [n, S, C, h, w]."""
+    """A shard in memory: prompt ids [n], noise and latent [n, S, C, h, w]. One that was read is mapped from its file."""
 
     prompt_ids: list[str]
     noise: torch.Tensor
@@ -33,30 +35,55 @@ def slice_of(count: int, shard: int, shards: int) -> range:
     return range(start, start + small + (shard < extra))
 
 
-def write_shard(manifest: Path | str, shard: Shard, settings: dict, seed: int) -> None:
-    """Write the tensors beside `manifest`, then the manifest."""
+def part_of(prompt_ids: Sequence[str], rows: range) -> dict:
+    """How a shard fits into its prompt list: its first row, the length of the list, and the list's SHA-256."""
+    digest = hashlib.sha256("\n".join(prompt_ids).encode()).hexdigest()
+    return {"first": rows.start, "of": len(prompt_ids), "list": digest}
+
+
+def write_shard(manifest: Path | str, shard: Shard, settings: dict, seed: int, part: dict | None = None) -> None:
+    """Write the tensors beside `manifest`, then the manifest. Without a `part` (of `part_of`) it is a whole prompt list."""
     manifest = Path(manifest)
     file = manifest.with_suffix(".safetensors")
     metadata = {"prompt_ids": json.dumps(shard.prompt_ids), "seed": str(seed)}
     write_tensors(file, {"noise": shard.noise, "latent": shard.latent}, metadata)
     write_manifest(
-        manifest, KIND, settings, [file.name], prompt_ids=shard.prompt_ids, latent_shape=list(shard.noise.shape[2:])
+        manifest,
+        KIND,
+        settings,
+        [file.name],
+        prompt_ids=shard.prompt_ids,
+        latent_shape=list(shard.noise.shape[2:]),
+        part=part or part_of(shard.prompt_ids, range(len(shard.prompt_ids))),
     )
 
 
-def open_shard(manifest: Path | str) -> Shard:
-    """Read a shard. Raises UserError that names the file if it is missing, damaged or not what its manifest says."""
+def open_shard(manifest: Path | str, *, check: bool = True) -> Shard:
+    """Read a shard, its tensors mapped from the file; `check=False` trusts that its hash has been checked.
+
+    Raises UserError that names the file if it is missing, damaged or not what its manifest says.
+    """
     manifest = Path(manifest)
-    content = require_intact(manifest, KIND)
+    if check:
+        require_intact(manifest, KIND)
+    content = read_shard_manifest(manifest)
     (name,) = content["files"]
     file = manifest.parent / name
     prompt_ids = json.loads(read_metadata(file).get("prompt_ids", "[]"))
     if prompt_ids != content["prompt_ids"]:
         raise UserError(f"{file}: holds other prompts than {manifest} lists; delete both and run again")
     tensors = read_tensors(file)
-    return Shard(prompt_ids, tensors["noise"], tensors["latent"])
+    noise, latent = tensors.get("noise"), tensors.get("latent")
+    if noise is None or latent is None or noise.shape != latent.shape or len(noise) != len(prompt_ids):
+        raise UserError(f"{file}: does not hold one noise and one latent of each sample; delete it and run again")
+    if {noise.dtype, latent.dtype} != {torch.float32}:
+        raise UserError(f"{file}: its tensors are not float32; delete it and run again")
+    return Shard(prompt_ids, noise, latent)
 
 
 def read_shard_manifest(manifest: Path | str) -> dict:
-    """The manifest of a shard, unchecked against its file."""
-    return read_manifest(manifest, KIND)
+    """The manifest of a shard, unchecked against its file. Raises UserError if it is none."""
+    content = read_manifest(manifest, KIND)
+    if not {"prompt_ids", "latent_shape", "part"} <= content.keys() or len(content["files"]) != 1:
+        raise UserError(f"{manifest}: not the manifest of a shard as this version writes it; delete it and run again")
+    return content

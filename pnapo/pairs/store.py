@@ -1,7 +1,13 @@
-"""A pair set: shards of noise and latents under one manifest that lists them, their hashes and the prompt order."""
+"""A pair set: shards of noise and latents under one manifest that lists them, their hashes and the prompt order.
+
+An opened pair set is mapped from its files: rows are read when they are asked for, so that a set larger than the memory
+can be labelled and checked.
+"""
 
 import os
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -9,7 +15,7 @@ import torch
 from pnapo.artifacts import read_manifest, require_intact, write_manifest
 from pnapo.config.schema import Pairs
 from pnapo.errors import UserError
-from pnapo.pairs.shards import SAMPLE_SETTINGS, open_shard, read_shard_manifest
+from pnapo.pairs.shards import SAMPLE_SETTINGS, Shard, open_shard, read_shard_manifest
 
 KIND = "pairs"
 
@@ -17,11 +23,11 @@ KIND = "pairs"
 def collect(shards: Sequence[Path], wanted: Pairs, out: Path) -> None:
     """Write the manifest of a pair set from its shards' manifests, in order.
 
-    Raises UserError if a shard was made with other settings than `wanted` or the first shard, or repeats a prompt; names
-    the shard.
+    Raises UserError that names the shard if one was made with other settings than `wanted` or the first shard, is of
+    another prompt list, repeats a prompt, or is missing.
     """
-    settings, ids, seen, files = {}, [], set(), []
-    for path in shards:
+    settings, whole, ids, seen, files, names = {}, {}, [], set(), [], []
+    for path in map(Path, shards):
         manifest = read_shard_manifest(path)
         settings = settings or {**manifest["settings"], **wanted.model_dump(include=set(SAMPLE_SETTINGS))}
         if manifest["settings"] != settings:
@@ -36,42 +42,88 @@ def collect(shards: Sequence[Path], wanted: Pairs, out: Path) -> None:
                     f"{path}: prompt {prompt_id} is in the pair set twice; make the shards of one list without repeats"
                 )
             seen.add(prompt_id)
+        part = dict(manifest["part"])
+        first = part.pop("first")
+        whole = whole or part
+        if part != whole:
+            raise UserError(f"{path}: made for another prompt list than {shards[0]}; delete it and run again")
+        if first != len(ids):
+            raise UserError(
+                f"{path}: begins with prompt {first + 1} of {part['of']}, but prompt {len(ids) + 1} comes next; "
+                "a shard is missing or out of order"
+            )
         ids += manifest["prompt_ids"]
-        folder = Path(os.path.relpath(Path(path).parent, out.parent))
-        files += [(folder / name).as_posix() for name in (Path(path).name, *manifest["files"])]
-    write_manifest(out, KIND, settings, files, prompt_ids=ids, latent_shape=settings["latent_shape"])
+        folder = Path(os.path.relpath(path.parent, out.parent))
+        names.append((folder / path.name).as_posix())
+        files += [names[-1], *((folder / name).as_posix() for name in manifest["files"])]
+    if len(ids) != whole["of"]:
+        raise UserError(f"{path}: ends with prompt {len(ids)} of {whole['of']}; the shards after it are missing")
+    write_manifest(out, KIND, settings, files, prompt_ids=ids, latent_shape=settings["latent_shape"], shards=names)
 
 
 class PairSet:
-    """A pair set opened for reading; every file is checked against its hash once."""
+    """A pair set opened for reading, in the order of `prompt_ids`; every file is checked against its hash once."""
 
-    def __init__(self, manifest: dict, noise: torch.Tensor, latent: torch.Tensor):
+    def __init__(self, manifest: dict, shards: Sequence[Shard]):
         self.settings: dict = manifest["settings"]
         self.prompt_ids: list[str] = manifest["prompt_ids"]
-        self.noise = noise
-        self.latent = latent
+        self._shards = shards
+        self._starts = [0, *accumulate(len(shard.prompt_ids) for shard in shards)]
 
     @classmethod
     def open(cls, path: Path | str) -> "PairSet":
-        """Read the pair set of a manifest: noise and latent, float32 [N, S, C, h, w], in the order of `prompt_ids`.
-
-        Raises UserError that names the file if one is missing or damaged.
-        """
-        path = Path(path)
-        manifest = require_intact(path, KIND)
-        shards = [open_shard(shard) for shard in shard_manifests(path)]
-        ids = [prompt_id for shard in shards for prompt_id in shard.prompt_ids]
-        if ids != manifest["prompt_ids"]:
+        """Open the pair set of a manifest. Raises UserError that names the file if one is missing or damaged."""
+        require_intact(path, KIND)
+        manifest = read_pairs_manifest(path)
+        shards = [open_shard(shard, check=False) for shard in shard_manifests(path)]
+        if [prompt_id for shard in shards for prompt_id in shard.prompt_ids] != manifest["prompt_ids"]:
             raise UserError(f"{path}: its shards hold other prompts, or in another order; delete it and run again")
-        return cls(manifest, torch.cat([s.noise for s in shards]), torch.cat([s.latent for s in shards]))
+        shape = [manifest["settings"]["samples"], *manifest["latent_shape"]]
+        odd = next((shard for shard in shards if list(shard.noise.shape[1:]) != shape), None)
+        if odd:
+            raise UserError(f"{path}: a shard holds samples of shape {list(odd.noise.shape[1:])} instead of {shape}")
+        return cls(manifest, shards)
+
+    def __len__(self) -> int:
+        return len(self.prompt_ids)
 
     @property
     def samples(self) -> int:
         """Samples per prompt."""
-        return self.noise.shape[1]
+        return self.settings["samples"]
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """(C, h, w) of a latent."""
+        return tuple(self._shards[0].noise.shape[2:])
+
+    def noise(self, rows: Iterable[int], samples: Iterable[int] | None = None) -> torch.Tensor:
+        """Prior noises of prompts, float32 [n, S, C, h, w], or of one sample of each, [n, C, h, w]."""
+        return self._gather("noise", rows, samples)
+
+    def latent(self, rows: Iterable[int], samples: Iterable[int] | None = None) -> torch.Tensor:
+        """Latents of prompts, float32 [n, S, C, h, w], or of one sample of each, [n, C, h, w]."""
+        return self._gather("latent", rows, samples)
+
+    def _gather(self, name: str, rows: Iterable[int], samples: Iterable[int] | None) -> torch.Tensor:
+        rows = [int(row) for row in rows]
+        chosen = [slice(None)] * len(rows) if samples is None else [int(sample) for sample in samples]
+        shape = self.latent_shape if samples is not None else (self.samples, *self.latent_shape)
+        out = torch.empty(len(rows), *shape)
+        for place, (row, sample) in enumerate(zip(rows, chosen, strict=True)):
+            number = bisect_right(self._starts, row) - 1
+            out[place] = getattr(self._shards[number], name)[row - self._starts[number]][sample]
+        return out
+
+
+def read_pairs_manifest(path: Path | str) -> dict:
+    """The manifest of a pair set, unchecked against its files. Raises UserError if it is none."""
+    manifest = read_manifest(path, KIND)
+    if not {"prompt_ids", "latent_shape", "shards"} <= manifest.keys() or not manifest["shards"]:
+        raise UserError(f"{path}: not the manifest of a pair set as this version writes it; delete it and run again")
+    return manifest
 
 
 def shard_manifests(path: Path | str) -> list[Path]:
     """The manifests of a pair set's shards, in order."""
-    names = read_manifest(path, KIND)["files"]
-    return [Path(path).parent / name for name in sorted(names) if name.endswith(".json")]
+    return [Path(path).parent / name for name in read_pairs_manifest(path)["shards"]]

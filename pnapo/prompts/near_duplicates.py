@@ -87,5 +87,9 @@ def remove_near_duplicates(table: pd.DataFrame, settings: NearDuplicates) -> tup
 def split(table: pd.DataFrame, partner: np.ndarray, score: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Kept and removed rows, given for each row the row that stays instead (−1: it stays itself) and the similarity."""
     ids, gone = table["prompt_id"].to_numpy(), partner >= 0
-    removed = table.loc[gone, ["prompt_id", "prompt"]].assign(score=score[gone], kept_id=ids[partner[gone]])
+    removed = (
+        table.loc[gone, ["prompt_id", "prompt"]]
+        .assign(score=score[gone], kept_id=ids[partner[gone]])
+        .astype({"kept_id": "str"})
+    )
     return table[~gone].reset_index(drop=True), removed.reset_index(drop=True)

@@ -50,6 +50,18 @@ def test_a_sample_does_not_depend_on_its_neighbours(models, family):
     assert torch.equal(whole[7:8], alone)
 
 
+@pytest.mark.parametrize("family", ["sd3", "flux"])
+def test_an_image_does_not_depend_on_its_neighbours(models, family):
+    backbone = load_backbone(models[family], {"vae"})
+    latents = torch.randn(11, *backbone.latent_shape, generator=torch.Generator().manual_seed(3))
+    whole = backbone.decode(latents, 4)
+    assert whole.shape == (11, 32, 32, 3)
+    order = torch.randperm(11, generator=torch.Generator().manual_seed(4))
+    assert np.array_equal(backbone.decode(latents[order], 4), whole[order])
+    assert np.array_equal(backbone.decode(latents[7:8], 4), whole[7:8])
+    assert np.abs(backbone.decode(latents).astype(int) - whole).max() <= 1
+
+
 def test_packing_is_undone_by_unpacking():
     latents = torch.randn(2, 5, 6, 4)
     tokens = pack(latents)

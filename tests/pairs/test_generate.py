@@ -1,15 +1,17 @@
 """A sample is a function of its prompt, key and settings alone, and what the diffusers pipeline itself makes."""
 
+import re
+
 import pytest
 import torch
 from diffusers import FluxPipeline, StableDiffusion3Pipeline
 
-from pnapo.artifacts import prompt_id, read_metadata
+from pnapo.artifacts import prompt_id, read_manifest, read_metadata, read_tensors
 from pnapo.backbones import load_backbone
 from pnapo.backbones.flux import pack, unpack
 from pnapo.errors import UserError
 from pnapo.flow.random import prior_noise
-from pnapo.pairs.embeddings import read_embeddings, write_embeddings
+from pnapo.pairs.embeddings import Embeddings, read_embeddings, write_embeddings
 from pnapo.pairs.generate import generate_shard
 from pnapo.pairs.shards import open_shard, slice_of
 
@@ -69,16 +71,18 @@ def interrupted(world, tmp_path):
         generate_shard(world.backbone, world.prompts, world.embeddings, settings, 0, out, kill)
     assert not out.exists()
 
-    def resume(**changes):
+    def resume(embeddings=world.embeddings, **changes):
         """Generate again to the end; returns the manifest and the number of forward passes it took."""
         passes = []
         hook = world.backbone.transformer.register_forward_hook(lambda *_: passes.append(1))
         again = settings.model_copy(update=changes)
-        generate_shard(world.backbone, world.prompts, world.embeddings, again, 0, out, lambda line: None)
+        generate_shard(world.backbone, world.prompts, embeddings, again, 0, out, lambda line: None)
         hook.remove()
         assert [path.name for path in sorted(out.parent.iterdir())] == ["shard.json", "shard.safetensors"]
         return out, len(passes)
 
+    resume.batches = sorted((out.parent / ".shard.work").iterdir())
+    assert len(resume.batches) == 8
     return resume
 
 
@@ -103,6 +107,57 @@ def test_finished_batches_of_other_settings_are_not_used(world, interrupted):
     assert passes == 12 * world.settings.steps
     first = open_shard(out)
     assert torch.equal(first.noise[0, 1], torch.from_numpy(prior_noise(1, first.prompt_ids[0], 1, (12, 8, 8))))
+
+
+def test_finished_batches_of_other_weights_or_texts_are_not_used(world, interrupted):
+    bias = world.backbone.transformer.proj_out.bias
+    before = bias.detach().clone()
+    try:
+        bias.add_(0.01)
+        out, passes = interrupted()
+    finally:
+        bias.copy_(before)
+    assert passes == 12 * world.settings.steps
+    other = read_manifest(out)["settings"]["weights"]
+    tensors = read_tensors(world.folder / "embeddings.safetensors")
+    texts = Embeddings(
+        {**tensors, "null_pooled": tensors["null_pooled"] + 1}, list(world.prompts["prompt_id"]), "other"
+    )
+    out, passes = interrupted(texts)
+    assert passes == 12 * world.settings.steps
+    assert read_manifest(out)["settings"]["weights"] != other
+
+
+def test_a_damaged_batch_is_made_again(world, interrupted):
+    interrupted.batches[3].write_bytes(interrupted.batches[3].read_bytes()[:-1])
+    interrupted.batches[5].write_bytes(b"")
+    _, passes = interrupted()
+    assert passes == (4 + 2) * world.settings.steps
+
+
+@pytest.mark.parametrize(("samples", "batch", "passes"), [(3, 5, 8), (2, 1, 24), (2, 64, 1)])
+def test_every_forward_pass_has_the_same_batch(world, tmp_path, samples, batch, passes):
+    """Also where prompts do not fit into it, so that no sample depends on where its prompt stands."""
+    sizes = []
+    hook = world.backbone.transformer.register_forward_pre_hook(
+        lambda _, args, kwargs: sizes.append(len(kwargs["hidden_states"])), with_kwargs=True
+    )
+    settings = world.settings.model_copy(update={"samples": samples, "batch": batch, "shards": 1, "steps": 1})
+    generate_shard(world.backbone, world.prompts, world.embeddings, settings, 0, tmp_path / "a.json", lambda line: None)
+    hook.remove()
+    assert sizes == [batch] * passes
+    last = world.prompts[-1:]
+    generate_shard(world.backbone, last, world.embeddings, settings, 0, tmp_path / "b.json", lambda line: None)
+    alone, whole = open_shard(tmp_path / "b.json"), open_shard(tmp_path / "a.json")
+    assert torch.equal(alone.latent[0], whole.latent[11]) and torch.equal(alone.noise[0], whole.noise[11])
+
+
+def test_progress_says_what_is_left(world, tmp_path):
+    lines = []
+    settings = world.settings.model_copy(update={"batch": 1, "steps": 1})
+    generate_shard(world.backbone, world.prompts, world.embeddings, settings, 1, tmp_path / "a.json", lines.append)
+    assert [line.rpartition(",")[0] for line in lines] == ["shard 2/2: 4/6 prompts", "shard 2/2: 6/6 prompts"]
+    assert re.fullmatch(r"\d+ s left", lines[0].rpartition(", ")[2]) and lines[1].endswith(", 0 s left")
 
 
 @pytest.mark.parametrize("family", ["sd3", "flux"])
@@ -137,6 +192,9 @@ def test_a_shard_that_cannot_be_made_is_not_written(world, models, tmp_path):
     with pytest.raises(UserError, match="shard 13 of 13 would hold none of 12 prompts"):
         settings = world.settings.model_copy(update={"shards": 13})
         generate_shard(world.backbone, world.prompts, world.embeddings, settings, 12, out)
+    for number in (-1, 2):
+        with pytest.raises(UserError, match=f"shard {number + 1} of 2 would hold none"):
+            generate_shard(world.backbone, world.prompts, world.embeddings, world.settings, number, out)
     broken = load_backbone(models["sd3"])
     broken.transformer.proj_out.bias.fill_(torch.nan)
     with pytest.raises(UserError, match=f"not finite for prompts {prompt_id('a photo of a ring')}"):

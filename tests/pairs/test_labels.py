@@ -7,6 +7,7 @@ import torch
 
 from pnapo.artifacts import prompt_id, read_table, sha256
 from pnapo.errors import UserError
+from pnapo.pairs import labels
 from pnapo.pairs.labels import label, score_samples
 from pnapo.pairs.store import PairSet
 from pnapo.rewards import load_reward
@@ -51,10 +52,19 @@ def test_each_sample_is_judged_with_its_own_image_and_prompt(world, made, reward
     assert scores.shape == (12, 2) and scores.dtype == np.float32
     texts = dict(zip(world.prompts["prompt_id"], world.prompts["prompt"]))
     for row, column in ((0, 0), (3, 1), (11, 0)):
-        (image,) = world.backbone.decode(pairs.latent[row, column][None])
+        (image,) = world.backbone.decode(pairs.latent([row], [column]), 5)
         alone = scorer.score([image], [texts[pairs.prompt_ids[row]]])
-        assert np.isclose(scores[row, column], alone[0], atol=1e-3)  # a pixel may round another way
+        assert np.isclose(scores[row, column], alone[0], atol=1e-5)
     assert np.ptp(scores) > 0.01
+
+
+def test_images_are_decoded_a_few_at_a_time(world, made, rewards, monkeypatch):
+    pairs, scorer, lines = PairSet.open(made), load_reward(rewards["hps"]), []
+    whole = score_samples(pairs, world.prompts, world.backbone, scorer, log=lambda line: None)
+    monkeypatch.setattr(labels, "IMAGES_AT_ONCE", 10)
+    parts = score_samples(pairs, world.prompts, world.backbone, scorer, log=lines.append)
+    assert np.allclose(parts, whole, atol=1e-6, rtol=0)
+    assert [line.partition(",")[0] for line in lines] == [f"labels: {n}/12 prompts" for n in (5, 10, 12)]
 
 
 def test_relabelling_writes_other_labels_and_leaves_the_tensors_alone(world, made, models, rewards, script, tmp_path):
@@ -87,5 +97,6 @@ def test_a_reward_that_is_not_finite_is_refused(world, made, rewards, tmp_path):
     state["text_projection"].fill_(torch.nan)
     torch.save({"state_dict": state}, tmp_path / "broken.pt")
     scorer = load_reward(rewards["hps"].model_copy(update={"checkpoint": str(tmp_path / "broken.pt")}))
-    with pytest.raises(UserError, match=f"not finite to prompt {prompt_id('a photo of a ring')}"):
-        score_samples(PairSet.open(made), world.prompts, world.backbone, scorer)
+    told = rf"^the reward hps gave .* not finite to prompt {prompt_id('a photo of a ring')} \('a photo of a ring'\)$"
+    with pytest.raises(UserError, match=told):
+        score_samples(PairSet.open(made), world.prompts, world.backbone, scorer, reward="hps")

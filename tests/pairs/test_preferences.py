@@ -13,9 +13,9 @@ from pnapo.pairs.store import PairSet
 
 @pytest.fixture
 def load(world, made, tmp_path):
-    def of(scores, ids=None):
+    def of(scores, ids=None, **options):
         write_table(tmp_path / "labels.parquet", label(ids or list(world.prompts["prompt_id"]), scores))
-        return load_pairs(made, tmp_path / "labels.parquet")
+        return load_pairs(made, tmp_path / "labels.parquet", **options)
 
     return of
 
@@ -27,11 +27,26 @@ def test_winner_and_loser_keep_their_latent_and_their_noise(made, load):
     assert found.prompt_ids == [pairs.prompt_ids[row] for row in (3, 7, 8)]
     assert found.gap.tolist() == [0.25, 0.5, 1.0] and found.gap.dtype == torch.float64
     for place, (row, winner) in enumerate([(3, 1), (7, 0), (8, 1)]):
-        assert torch.equal(found.x0_w[place], pairs.latent[row, winner])
-        assert torch.equal(found.x0_l[place], pairs.latent[row, 1 - winner])
-        assert torch.equal(found.xT_w[place], pairs.noise[row, winner])
-        assert torch.equal(found.xT_l[place], pairs.noise[row, 1 - winner])
+        assert torch.equal(found.x0_w[place], pairs.latent([row])[0, winner])
+        assert torch.equal(found.x0_l[place], pairs.latent([row])[0, 1 - winner])
+        assert torch.equal(found.xT_w[place], pairs.noise([row])[0, winner])
+        assert torch.equal(found.xT_l[place], pairs.noise([row])[0, 1 - winner])
     assert found.settings["guidance"] == 1.0 and found.settings["family"] == "sd3"
+
+
+def test_small_gaps_are_left_out_on_request(load):
+    scores = np.zeros((12, 2), np.float32)
+    scores[1, 0], scores[4, 1], scores[9, 0] = 0.25, 0.5, 1.0
+    assert load(scores, min_gap=0.5).gap.tolist() == [0.5, 1.0]
+    with pytest.raises(UserError, match=r"labels\.parquet: no pair has a gap of 1\.5 or more; the largest is 1$"):
+        load(scores, min_gap=1.5)
+
+
+def test_labels_of_more_samples_than_there_are_are_refused(load):
+    scores = np.zeros((12, 3), np.float32)
+    scores[5, 2] = 1.0
+    with pytest.raises(UserError, match=r"labels\.parquet: labels of another pair set"):
+        load(scores)
 
 
 def test_nothing_but_ties_is_one_clear_line(load):

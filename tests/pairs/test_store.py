@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from pnapo.artifacts import read_manifest, write_table
+from pnapo.artifacts import read_manifest, write_json, write_table
 from pnapo.errors import UserError
 from pnapo.pairs.labels import label
 from pnapo.pairs.preferences import load_pairs
 from pnapo.pairs.shards import Shard, open_shard, write_shard
 from pnapo.pairs.store import PairSet, collect
+from pnapo.pairs.verify import verify_pairs
 
 DAMAGES = {
     "a flipped bit": lambda file: file.write_bytes(file.read_bytes()[:-9] + b"\x40" + file.read_bytes()[-8:]),
@@ -21,12 +22,15 @@ DAMAGES = {
 def test_a_pair_set_holds_its_shards_in_order(world, made):
     pairs = PairSet.open(made)
     assert pairs.prompt_ids == list(world.prompts["prompt_id"])
-    assert pairs.noise.shape == pairs.latent.shape == (12, 2, 12, 8, 8) and pairs.samples == 2
-    assert pairs.noise.dtype == pairs.latent.dtype == torch.float32
+    noise, latent = pairs.noise(range(12)), pairs.latent(range(12))
+    assert noise.shape == latent.shape == (12, 2, *pairs.latent_shape) and pairs.latent_shape == (12, 8, 8)
+    assert noise.dtype == latent.dtype == torch.float32 and (len(pairs), pairs.samples) == (12, 2)
     assert pairs.settings["steps"] == 2 and pairs.settings["family"] == "sd3"
     second = open_shard(made.parent / "samples" / "shard-00001-of-00002.json")
     assert second.prompt_ids == pairs.prompt_ids[6:]
-    assert torch.equal(pairs.latent[6:], second.latent) and torch.equal(pairs.noise[6:], second.noise)
+    assert torch.equal(latent[6:], second.latent) and torch.equal(noise[6:], second.noise)
+    assert torch.equal(pairs.latent([7, 2, 7], [1, 0, 0]), latent[[7, 2, 7], [1, 0, 0]])
+    assert torch.equal(pairs.noise([11, 0]), noise[[11, 0]])
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -73,6 +77,53 @@ def test_a_prompt_may_not_stand_twice(world, made, tmp_path):
     write_shard(tmp_path / "double.json", doubled, read_manifest(first)["settings"], 0)
     with pytest.raises(UserError, match=rf"double\.json: prompt {shard.prompt_ids[0]} is in the pair set twice"):
         collect([tmp_path / "double.json"], world.settings, tmp_path / "manifest.json")
+
+
+def test_a_missing_misplaced_or_foreign_shard_is_named(world, made, generate, tmp_path):
+    first, second, third = generate(tmp_path / "three", shards=3)
+    other = generate(tmp_path / "other", world.prompts[::-1], shards=3)[1]
+    for shards, message in {
+        (first, third): r"00002-of-00003\.json: begins with prompt 9 of 12, but prompt 5 comes next",
+        (second, first, third): r"00001-of-00003\.json: begins with prompt 5 of 12, but prompt 1 comes next",
+        (first, second): r"00001-of-00003\.json: ends with prompt 8 of 12; the shards after it are missing",
+        (other, third): r"other/shard-00001-of-00003\.json: begins with prompt 5",
+        (first, other): r"other/shard-00001-of-00003\.json: made for another prompt list than .*00000-of-00003\.json",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            collect(shards, world.settings, tmp_path / "manifest.json")
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_shards_are_read_in_the_order_they_were_collected(world, generate, tmp_path):
+    """Not in that of their names, which a user may have changed."""
+    shards = generate(tmp_path / "samples", shards=2)
+    for path, name in zip(shards, ("b", "a")):
+        content = read_manifest(path)
+        content["files"] = {f"{name}.safetensors": next(iter(content["files"].values()))}
+        path.with_suffix(".safetensors").rename(path.with_name(f"{name}.safetensors"))
+        write_json(path.with_name(f"{name}.json"), content)
+    collect([tmp_path / "samples" / f"{name}.json" for name in "ba"], world.settings, tmp_path / "manifest.json")
+    pairs = PairSet.open(tmp_path / "manifest.json")
+    assert pairs.prompt_ids == list(world.prompts["prompt_id"])
+    assert verify_pairs(tmp_path / "manifest.json") == []
+
+
+def test_a_manifest_without_its_shards_or_tensors_is_refused(world, manifest):
+    content = read_manifest(manifest)
+    write_json(manifest, {key: value for key, value in content.items() if key != "shards"})
+    with pytest.raises(UserError, match=r"manifest\.json: not the manifest of a pair set"):
+        PairSet.open(manifest)
+    write_json(manifest, content | {"latent_shape": [12, 4, 4]})
+    with pytest.raises(UserError, match=r"samples of shape \[2, 12, 8, 8\] instead of \[2, 12, 4, 4\]"):
+        PairSet.open(manifest)
+    shard = manifest.parent / "samples" / "shard-00000-of-00002.json"
+    half = open_shard(shard)
+    write_shard(shard, Shard(half.prompt_ids, half.noise.half(), half.latent.half()), content["settings"], 0)
+    with pytest.raises(UserError, match=r"00000-of-00002\.safetensors: its tensors are not float32"):
+        open_shard(shard)
+    write_shard(shard, Shard(half.prompt_ids, half.noise, half.latent[1:].clone()), content["settings"], 0)
+    with pytest.raises(UserError, match=r"00000-of-00002\.safetensors: does not hold one noise and one latent"):
+        open_shard(shard)
 
 
 def test_a_shard_of_another_model_is_named(world, made, tmp_path):

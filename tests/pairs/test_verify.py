@@ -18,8 +18,10 @@ def shards_of(manifest):
 def rewrite(manifest, change, number=1):
     """Change a shard's content and compute every hash again, from the tensors up to the pair set's manifest."""
     path = shards_of(manifest)[number]
-    shard, settings = open_shard(path), read_manifest(path)["settings"]
-    write_shard(path, change(shard), settings, settings["seed"])
+    shard, content = open_shard(path), read_manifest(path)
+    settings = content["settings"]
+    copy = Shard(shard.prompt_ids, shard.noise.clone(), shard.latent.clone())
+    write_shard(path, change(copy), settings, settings["seed"], content["part"])
     wanted = Pairs(**{key: settings[key] for key in ("samples", "steps", "guidance", "seed", "batch")})
     collect(shards_of(manifest), wanted, manifest)
 
@@ -80,7 +82,29 @@ def test_forged_noise_is_found_though_the_hashes_fit(manifest):
     rewrite(manifest, exchange)
     (line,) = verify_pairs(manifest)
     prompt = read_manifest(shards_of(manifest)[1])["prompt_ids"][2]
-    assert f"{shards_of(manifest)[1]}: the prior noise of prompt {prompt} is not what its key says" == line
+    file = shards_of(manifest)[1].with_suffix(".safetensors")
+    assert f"{file}: the prior noise of prompt {prompt} is not what its key says" == line
+
+
+def test_noise_is_compared_bit_for_bit(manifest):
+    def least_change(shard):
+        """The last noise by its last bit, and a latent by nothing."""
+        shard.noise[5, 1].view(torch.int32)[-1, -1, -1] ^= 1
+        return shard
+
+    rewrite(manifest, least_change)
+    (line,) = verify_pairs(manifest)
+    assert read_manifest(shards_of(manifest)[1])["prompt_ids"][5] in line
+
+
+def test_in_a_damaged_file_the_prompt_is_named_too(manifest):
+    file = shards_of(manifest)[0].with_suffix(".safetensors")
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 0x80  # the sign of the last number: the noise of the last prompt, as "noise" comes after "latent"
+    file.write_bytes(data)
+    prompt = read_manifest(shards_of(manifest)[0])["prompt_ids"][-1]
+    first, second = verify_pairs(manifest)
+    assert first.startswith(f"{file}: its content is not what") and str(file) in second and prompt in second
 
 
 def test_other_tensors_than_declared_are_found(manifest):
@@ -89,6 +113,8 @@ def test_other_tensors_than_declared_are_found(manifest):
         return shard
 
     rewrite(manifest, spoil)
-    assert verify_pairs(manifest)[0].endswith("is not finite")
+    prompt = read_manifest(shards_of(manifest)[1])["prompt_ids"][4]
+    file = shards_of(manifest)[1].with_suffix(".safetensors")
+    assert verify_pairs(manifest) == [f"{file}: the latent of prompt {prompt} is not finite"]
     rewrite(manifest, lambda shard: Shard(shard.prompt_ids, shard.noise[:, :1], shard.latent[:, :1]))
     assert "tensors of shape [6, 1, 12, 8, 8] instead of [6, 2, 12, 8, 8]" in verify_pairs(manifest)[0]

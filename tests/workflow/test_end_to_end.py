@@ -52,7 +52,7 @@ def test_everything_is_made_and_intact(finished) -> None:
     assert not [problem for manifest in manifests for problem in verify_manifest(manifest)]
     assert not list(results.rglob(".*.tmp*"))
     page = (results / "report.html").read_text("utf-8")
-    assert page.startswith("<!DOCTYPE html>") and "http://" not in page.replace("http://www.w3.org", "")
+    assert page.startswith("<!doctype html>") and "http://" not in page.replace("http://www.w3.org", "")
 
 
 def test_nothing_is_made_twice(finished) -> None:

@@ -1,0 +1,56 @@
+"""Tensors: bit for bit, the same bytes each time, and damage is named."""
+
+import pytest
+import torch
+
+from pnapo.artifacts import read_metadata, read_tensors, write_tensors
+from pnapo.errors import UserError
+
+BITS = torch.tensor([0, 0x7FC00001, 1, 0x3F800000, -0x80000000, 0x7F800000], dtype=torch.int32)
+TENSORS = {
+    "odd numbers": BITS.view(torch.float32),  # NaN with a payload, a denormal, -0.0, infinity
+    "half": torch.arange(6.0).bfloat16().reshape(2, 3),
+    "turned": torch.arange(12).reshape(3, 4).T,
+    "empty": torch.zeros(0, 3),
+    "learned": torch.nn.Parameter(torch.ones(2)),
+}
+METADATA = {"prompt_ids": '["é😀\\n\\"\u0001"]', "seed": "0", "kind": "", "a": "1", "z": "2", "m": "3"}
+
+
+def test_tensors_and_metadata_survive_bit_for_bit(tmp_path):
+    file = tmp_path / "a.safetensors"
+    write_tensors(file, TENSORS, METADATA)
+    found = read_tensors(file)
+    assert found.keys() == TENSORS.keys()
+    assert torch.equal(found["odd numbers"].view(torch.int32), BITS)
+    for name in ("half", "turned", "empty", "learned"):
+        assert torch.equal(found[name], TENSORS[name]) and found[name].dtype == TENSORS[name].dtype
+    assert read_metadata(file) == METADATA
+    assert [f.name for f in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path):
+    # safetensors itself orders the metadata anew at each call; the odds that eight agree by chance are nil.
+    written = set()
+    for _ in range(4):
+        for tensors, metadata in ((TENSORS, METADATA), (dict(reversed(TENSORS.items())), METADATA)):
+            write_tensors(tmp_path / "a.safetensors", tensors, dict(reversed(metadata.items())))
+            written.add((tmp_path / "a.safetensors").read_bytes())
+    assert len(written) == 1
+    write_tensors(tmp_path / "b.safetensors", TENSORS)
+    assert read_metadata(tmp_path / "b.safetensors") == {}
+
+
+@pytest.mark.parametrize("read", [read_tensors, read_metadata])
+@pytest.mark.parametrize("length", [0, 4, 100, -1, None])
+def test_a_damaged_or_missing_file_is_named(tmp_path, read, length):
+    file = tmp_path / "a.safetensors"
+    write_tensors(file, TENSORS, METADATA)
+    if length is None:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(UserError) as error:
+        read(file)
+    expected = "no such file" if length is None else "damaged tensor file"
+    assert str(error.value).startswith(f"{file}: {expected}") and "\n" not in str(error.value)
