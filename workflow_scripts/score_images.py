@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     images, pixels = read_images(args.images)
     testset = read_table(args.testset, ["prompt_id", "prompt", "geneval", "scene"])
     device = scripting.pick_device(args.device) if args.metric.kind == "reward" else "cpu"
-    write_table(args.out, score_images(images, pixels, testset, args.metric, args.reward, device))
+    write_table(args.out, score_images(images, pixels, testset, args.metric, args.reward, device, args.testset))
 
 
 if __name__ == "__main__":

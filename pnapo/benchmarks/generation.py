@@ -12,6 +12,7 @@ from pnapo.artifacts import write_json
 from pnapo.backbones import Backbone
 from pnapo.benchmarks.images import write_images
 from pnapo.config.schema import TestSet
+from pnapo.errors import UserError
 from pnapo.flow.random import prior_noise
 from pnapo.pairs.embeddings import Embeddings
 from pnapo.pairs.sampler import sample
@@ -29,7 +30,8 @@ def generate_images(
 ) -> None:
     """Make `settings.images` images of each prompt with the backbone as it is, and write the folder of manifest `out`.
 
-    Beside the manifest lies timing.json (not part of it): seconds and number of images.
+    Beside the manifest lies timing.json (not part of it): seconds and number of images. Raises UserError if the model's
+    latents are not finite.
     """
     start = time.monotonic()
     ids = [prompt_id for prompt_id in testset["prompt_id"] for _ in range(settings.images)]
@@ -48,6 +50,12 @@ def generate_images(
             batch=BATCH,
             null=null,
         )
+        bad = (~latents.isfinite().flatten(1).all(1)).nonzero()
+        if len(bad):
+            raise UserError(
+                f"{out}: not made, as the model's latents of prompt {chunk[int(bad[0])]} are not finite; "
+                "its training diverged or its weights are damaged"
+            )
         images += list(backbone.decode(latents, BATCH))
         if (first // BATCH) % 16 == 15 or len(images) == len(ids):
             left = (time.monotonic() - start) / len(images) * (len(ids) - len(images))

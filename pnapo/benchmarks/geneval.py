@@ -16,8 +16,35 @@ COUNTING_THRESHOLD = 0.9
 MAX_OBJECTS = 16
 POSITION_SHRINK = 0.1
 AXIS = 0.5  # share of the direction along an axis from which a relation holds
+RELATIONS = ("left of", "right of", "above", "below")
 
 ColorOf = Callable[[Detection], str]
+
+
+def problem(metadata: Mapping[str, Any]) -> str | None:
+    """Why `judge` cannot work by an entry of a GenEval list, in a few words; None if it can."""
+    if not isinstance(metadata.get("tag"), str):
+        return "tag is not a text"
+    for part in ("include", "exclude"):
+        items = metadata.get(part, [])
+        if not isinstance(items, list):
+            return f"{part} is not a list"
+        for number, item in enumerate(items):
+            where = f"{part}[{number}]"
+            if not isinstance(item, dict) or not isinstance(item.get("class"), str):
+                return f"{where} names no class"
+            if type(item.get("count")) is not int or item["count"] < 1:
+                return f"{where}.count is not a whole number above 0"
+            if not isinstance(item.get("color", ""), str):
+                return f"{where}.color is not a text"
+            match item.get("position"):
+                case None if "position" not in item:
+                    pass
+                case [relation, int(target)] if relation in RELATIONS and 0 <= target < number:
+                    pass
+                case _:
+                    return f"{where}.position is not a relation ({', '.join(RELATIONS)}) and the number of a part before it"
+    return None
 
 
 def boxes_by_class(detections: Sequence[Detection], counting: bool) -> dict[str, list[Detection]]:
@@ -43,8 +70,7 @@ def relations(first: Detection, second: Detection) -> set[str]:
     if np.all(np.abs(shrunk) < 1e-3):
         return set()
     dx, dy = shrunk / np.linalg.norm(offset)
-    found = {"left of": dx < -AXIS, "right of": dx > AXIS, "above": dy < -AXIS, "below": dy > AXIS}
-    return {name for name, holds in found.items() if holds}
+    return {name for name, holds in zip(RELATIONS, (dx < -AXIS, dx > AXIS, dy < -AXIS, dy > AXIS)) if holds}
 
 
 def judge(metadata: Mapping[str, Any], detections: Sequence[Detection], color_of: ColorOf) -> tuple[bool, str]:
@@ -75,8 +101,10 @@ def judge(metadata: Mapping[str, Any], detections: Sequence[Detection], color_of
             others = groups[target]
             if others is None:
                 reasons.append(f"no target for {label} to be {relation}")
+                boxes = None
             elif not all(relation in relations(box, other) for box in boxes for other in others):
                 reasons.append(f"expected {label} {relation} target")
+                boxes = None
         groups.append(boxes)
     for unwanted in metadata.get("exclude", []):
         boxes = found.get(unwanted["class"], [])

@@ -1,6 +1,7 @@
 """Measure one metric on the images of one run and test set: a score for each image."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,35 +13,58 @@ from pnapo.errors import UserError
 from pnapo.rewards import load_reward
 
 
-def _column(testset: pd.DataFrame, images: pd.DataFrame, name: str) -> list[str]:
+def _column(testset: pd.DataFrame, images: pd.DataFrame, name: str, origin: Path | str) -> list[str]:
     """A column of the test set for every image. Raises UserError if an image's prompt is not in it."""
     values = dict(zip(testset["prompt_id"], testset[name]))
     missing = [prompt_id for prompt_id in images["prompt_id"] if prompt_id not in values]
     if missing:
-        raise UserError(f"an image is of prompt {missing[0]}, which is not in the test set; make the images again")
+        raise UserError(f"{origin}: lacks prompt {missing[0]}, of which there is an image; make the images again")
     return [values[prompt_id] for prompt_id in images["prompt_id"]]
 
 
-def _needed(testset: pd.DataFrame, images: pd.DataFrame, name: str, metric: str) -> list[str]:
-    values = _column(testset, images, name)
+def _needed(testset: pd.DataFrame, images: pd.DataFrame, name: str, metric: str, origin: Path | str) -> list[str]:
+    values = _column(testset, images, name, origin)
     if not all(values):
-        raise UserError(f"metric {metric} needs a test set with {name} metadata for every prompt; this one lacks it")
+        raise UserError(f"{origin}: metric {metric} needs a test set with {name} metadata for every prompt")
     return values
 
 
-def score_reward(images: pd.DataFrame, pixels: list[np.ndarray], testset: pd.DataFrame, reward: Reward, device: str):
+def score_reward(
+    images: pd.DataFrame,
+    pixels: list[np.ndarray],
+    testset: pd.DataFrame,
+    reward: Reward,
+    device: str,
+    origin: Path | str = "the test set",
+) -> pd.DataFrame:
     """Scores on the tables' scale (raw × display_scale)."""
     scorer = load_reward(reward, device)
-    scores = scorer.score(pixels, _column(testset, images, "prompt")) * scorer.display_scale
+    scores = scorer.score(pixels, _column(testset, images, "prompt", origin)) * scorer.display_scale
     return images.assign(score=scores.astype(np.float64))
 
 
-def score_geneval(images: pd.DataFrame, pixels: list[np.ndarray], testset: pd.DataFrame, detector_name: str):
-    """1 or 0 by GenEval's rules, with tag, correct and reason."""
+def score_geneval(
+    images: pd.DataFrame,
+    pixels: list[np.ndarray],
+    testset: pd.DataFrame,
+    detector_name: str,
+    origin: Path | str = "the test set",
+) -> pd.DataFrame:
+    """1 or 0 by GenEval's rules, with tag, correct and reason.
+
+    Raises UserError if the list asks for a class that the detector does not know: it would count as never drawn.
+    """
     detector = load_detector(detector_name)
+    entries = [json.loads(text) for text in _needed(testset, images, "geneval", "geneval", origin)]
+    asked = {item["class"] for entry in entries for part in ("include", "exclude") for item in entry.get(part, [])}
+    unknown = sorted(asked.difference(detector.classes))
+    if unknown:
+        raise UserError(
+            f"{origin}: metric geneval asks for {unknown[0]!r}, which the detector {detector.name} does not know; "
+            "choose a detector of these classes"
+        )
     rows = []
-    for entry, image in zip(_needed(testset, images, "geneval", "geneval"), pixels):
-        metadata = json.loads(entry)
+    for metadata, image in zip(entries, pixels):
         correct, reason = judge(
             metadata, detector.detect(image), lambda box, image=image: detector.color_of(image, box)
         )
@@ -49,12 +73,14 @@ def score_geneval(images: pd.DataFrame, pixels: list[np.ndarray], testset: pd.Da
     return images.assign(**{name: [row[i] for row in rows] for i, name in enumerate(columns)})
 
 
-def score_utility(images: pd.DataFrame, pixels: list[np.ndarray], testset: pd.DataFrame):
+def score_utility(
+    images: pd.DataFrame, pixels: list[np.ndarray], testset: pd.DataFrame, origin: Path | str = "the test set"
+) -> pd.DataFrame:
     """The embedded world's true utility, 0..1."""
     from pnapo.world.captions import scene_from_json
     from pnapo.world.utility import score
 
-    scenes = [scene_from_json(text) for text in _needed(testset, images, "scene", "utility")]
+    scenes = [scene_from_json(text) for text in _needed(testset, images, "scene", "utility", origin)]
     return images.assign(score=[score(image, scene) for image, scene in zip(pixels, scenes)])
 
 
@@ -65,20 +91,23 @@ def score_images(
     metric: Metric,
     reward: Reward | None = None,
     device: str = "cpu",
+    origin: Path | str = "the test set",
 ) -> pd.DataFrame:
     """The table of scores: prompt_id, sample, score (on the scale that tables print); GenEval adds tag, correct, reason.
 
-    `images` has prompt_id and sample, `pixels` the uint8 images in the same order. Raises UserError if the test set lacks
-    what the metric needs, or if a score is not finite.
+    `images` has prompt_id and sample, `pixels` the uint8 images in the same order; `origin` is what messages call the
+    test set. Raises UserError if the test set lacks what the metric needs, or if a score is not finite.
     """
     if metric.kind == "reward":
         if reward is None:
             raise UserError(f"metric {metric.reward}: its reward's settings are missing; pass --reward")
-        table = score_reward(images, pixels, testset, reward, device)
+        table = score_reward(images, pixels, testset, reward, device, origin)
     elif metric.kind == "geneval":
-        table = score_geneval(images, pixels, testset, metric.detector)
+        if metric.detector is None:
+            raise UserError("metric geneval: its detector is missing; set `detector`")
+        table = score_geneval(images, pixels, testset, metric.detector, origin)
     else:
-        table = score_utility(images, pixels, testset)
+        table = score_utility(images, pixels, testset, origin)
     bad = table.loc[~np.isfinite(table["score"]), "prompt_id"]
     if len(bad):
         raise UserError(f"metric {metric.kind}: the score of prompt {bad.iloc[0]} is not finite")

@@ -2,7 +2,7 @@
 
 import difflib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,12 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     seen: dict[Any, int] = {}
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
+        if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *other` may be overruled by the keys beside it
+            continue
+        key = loader.construct_object(key_node, deep=True)
         line = key_node.start_mark.line + 1
+        if not isinstance(key, Hashable):
+            raise UserError(f"{loader.name}, line {line}: the name of a setting must be a plain word")
         if key in seen:
             raise UserError(f"{loader.name}: {key!r} stands twice, in lines {seen[key]} and {line}; remove one of them")
         seen[key] = line
@@ -39,13 +43,22 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
             value = yaml.load(handle, _Loader)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder, not a YAML file") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: other bytes than UTF-8, or a date that does not exist
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UserError(f"{path}{where}: not valid YAML ({reason})") from None
     if not isinstance(value, dict):
         raise UserError(f"{path}: must hold `setting: value` lines, not {type(value).__name__}")
+    return _with_on(value)
+
+
+def _with_on(value: Any) -> Any:
+    """The same with the key `on` as it was written: YAML 1.1, and so Snakemake, reads it as true."""
+    if isinstance(value, Mapping):
+        return {"on" if key is True else key: _with_on(inner) for key, inner in value.items()}
     return value
 
 
@@ -68,21 +81,42 @@ def load_config(path: Path | str, overlays: Iterable[Path | str] = (), overrides
 
 def validate(raw: Mapping[str, Any], origin: str = "config.yaml") -> Config:
     """The typed configuration of a merged mapping. Raises UserError with one line that begins with `origin`."""
+    raw = _with_on(raw)
     try:
-        config = Config.model_validate(dict(raw))
+        config = Config.model_validate(raw)
     except ValidationError as error:
-        first = min(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", e["type"] == "missing"))
-        raise UserError(f"{origin}: {_explain(first, dict(raw))}") from None
-    problem = check(config)
+        errors = error.errors()
+        first = min(errors, key=lambda e: (e["type"] != "extra_forbidden", e["type"] == "missing"))
+        raise UserError(_line(f"{origin}: {_explain(first, errors, raw)}")) from None
+    problem = _switch(raw, config.model_dump()) or check(config)
     if problem:
-        raise UserError(f"{origin}: {problem}")
+        raise UserError(_line(f"{origin}: {problem}"))
     return config
 
 
-def _explain(error: Mapping[str, Any], raw: dict) -> str:
-    """One pydantic error in plain words."""
+def _line(text: str) -> str:
+    """One line, whatever stands in the names and values of a configuration."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _switch(given: Any, read: Any, where: str = "") -> str | None:
+    """What is wrong with the first true or false that was read as a number, which pydantic allows."""
+    if isinstance(given, bool) and not isinstance(read, bool):
+        return f"{where}: must be a number, not {given}"
+    inner: Iterable[Any] = ()
+    if isinstance(given, Mapping) and isinstance(read, Mapping):
+        inner = ((key, value, read.get(key)) for key, value in given.items())
+    elif isinstance(given, list) and isinstance(read, list):
+        inner = zip(range(len(given)), given, read)
+    found = (_switch(value, other, f"{where}.{key}".lstrip(".")) for key, value, other in inner)
+    return next(filter(None, found), None)
+
+
+def _where(error: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
+    """The dotted path of the setting that an error is about."""
     # Union members and dict keys appear in the location; keep only what is a key or index of the input.
-    path, value = [], raw
+    path: list[str] = []
+    value: Any = raw
     for part in error["loc"]:
         inside = isinstance(value, Mapping) and part in value
         if inside or (isinstance(value, list) and isinstance(part, int) and part < len(value)):
@@ -90,7 +124,12 @@ def _explain(error: Mapping[str, Any], raw: dict) -> str:
         elif error["type"] != "missing":
             continue
         path.append(str(part))
-    where, kind, context = ".".join(path), error["type"], error.get("ctx", {})
+    return ".".join(path)
+
+
+def _explain(error: Mapping[str, Any], errors: list, raw: Mapping[str, Any]) -> str:
+    """A pydantic error, and those of the same setting (one for each kind of value it may have), in plain words."""
+    where, kind = _where(error, raw), error["type"]
     if kind == "extra_forbidden":
         known = _names_at(error["loc"][:-1])
         near = difflib.get_close_matches(str(error["loc"][-1]), known, 1, 0.5)
@@ -102,7 +141,15 @@ def _explain(error: Mapping[str, Any], raw: dict) -> str:
         return f"{where}: {error['input']!r} is not a name; use lower-case letters, digits and _, a letter first"
     given = repr(error["input"])
     given = given if len(given) <= 60 else f"{given[:57]}…"
-    expected = {
+    here = [e for e in errors if e["type"] not in ("missing", "extra_forbidden") and _where(e, raw) == where]
+    expected = " or ".join(dict.fromkeys(_expected(e) for e in here)).replace(" or must ", " or ")
+    return f"{where}: {expected}, not {given}"
+
+
+def _expected(error: Mapping[str, Any]) -> str:
+    """What a value must be, in the words of one pydantic error."""
+    context = error.get("ctx", {})
+    return {
         "literal_error": f"must be one of {context.get('expected', '').replace(' or ', ', ')}",
         "int_parsing": "must be a whole number",
         "int_type": "must be a whole number",
@@ -118,8 +165,9 @@ def _explain(error: Mapping[str, Any], raw: dict) -> str:
         "greater_than_equal": f"must be at least {context.get('ge')}",
         "less_than": f"must be less than {context.get('lt')}",
         "less_than_equal": f"must be at most {context.get('le')}",
-    }.get(kind, error["msg"][:1].lower() + error["msg"][1:])
-    return f"{where}: {expected}, not {given}"
+        "finite_number": "must be a finite number",
+        "invalid_key": "names of settings must be words",
+    }.get(error["type"], error["msg"][:1].lower() + error["msg"][1:])
 
 
 def _names_at(location: Iterable[Any]) -> list[str]:

@@ -19,7 +19,7 @@ ScheduleName = Literal["constant", "reward_gap", "anneal", "dynamic"]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Model(Section):

@@ -76,7 +76,8 @@ def funnel(folder: Path | str, truth_path: Path | str | None = None) -> pd.DataF
     the truth is not known or does not apply).
     """
     folder = Path(folder)
-    truth = read_table(truth_path) if truth_path else None
+    columns = ["prompt_id", "unsafe", "near_of", "semantic_of"]
+    truth = read_table(truth_path, columns) if truth_path else None
     lists = {name: read_table(folder / f"{name}.parquet", ["prompt_id"])["prompt_id"] for name in ("all", "selected")}
     rows = [{"step": "raw prompts", "kept": len(lists["all"]), "removed": 0}]
     for name, label, before in STEPS:

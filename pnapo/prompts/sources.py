@@ -19,26 +19,27 @@ def _parquet(path: Path, column: str) -> list:
 def _csv(path: Path, column: str) -> list:
     csv.field_size_limit(sys.maxsize)
     with open(path, encoding="utf-8-sig", newline="") as handle:
-        rows = csv.DictReader(handle)
-        names = rows.fieldnames or []
-        if column not in names:
-            raise UserError(f"{path}: no column {column!r}; it has {', '.join(map(repr, names)) or 'none'}")
+        rows = csv.DictReader(handle, strict=True)  # strict: a file cut within a quoted prompt is an error
         try:
+            names = rows.fieldnames or []
+            if column not in names:
+                raise UserError(f"{path}: no column {column!r}; it has {', '.join(map(repr, names)) or 'none'}")
             return [row[column] for row in rows]
         except csv.Error as error:
-            raise UserError(f"{path}: line {rows.line_num} is not valid CSV ({error})") from None
+            raise UserError(f"{path}: line {rows.reader.line_num} is not valid CSV ({error})") from None
 
 
 def _jsonl(path: Path, column: str) -> list:
     found = []
-    with open(path, encoding="utf-8") as handle:
+    with open(path, encoding="utf-8-sig") as handle:
         for number, line in enumerate(handle, start=1):
             if not line.strip():
                 continue
             try:
                 value = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise UserError(f"{path}: line {number} is not valid JSON ({error.msg})") from None
+            except (ValueError, RecursionError) as error:
+                reason = getattr(error, "msg", error)
+                raise UserError(f"{path}: line {number} is not valid JSON ({reason})") from None
             if isinstance(value, dict):
                 if column not in value:
                     raise UserError(
@@ -62,11 +63,19 @@ READERS: dict[str, Callable[[Path, str], list]] = {
 }
 
 
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def load_prompts(path: Path | str, column: str = "prompt") -> pd.DataFrame:
     """The distinct prompts of a file in their order: columns prompt_id and prompt, texts verbatim.
 
     Empty and missing ones are left out; of exact repeats the first stays. Raises UserError if the file is missing, damaged,
-    empty, of an unknown kind, or lacks the column.
+    empty, of an unknown kind, or lacks the column, or if a prompt cannot be written as UTF-8.
     """
     path = Path(path)
     reader = READERS.get(path.suffix.lower())
@@ -82,5 +91,8 @@ def load_prompts(path: Path | str, column: str = "prompt") -> pd.DataFrame:
         raise UserError(f"{path}: is a folder, not a prompt list") from None
     texts = dict.fromkeys(v for v in values if isinstance(v, str) and v.strip())
     if not texts:
-        raise UserError(f"{path}: holds no prompts ({len(values)} rows, all empty)")
+        raise UserError(f"{path}: holds no prompts ({len(values)} rows, none with a text)")
+    broken = next((text for text in texts if not _encodable(text)), None)
+    if broken is not None:  # as JSON can write, where an emoji was cut in two
+        raise UserError(f"{path}: prompt {broken[:60]!a} holds half a character (a surrogate); remove it")
     return pd.DataFrame({"prompt_id": [prompt_id(text) for text in texts], "prompt": list(texts)})

@@ -10,6 +10,17 @@ from pnapo.errors import UserError
 from pnapo.rewards.files import guarded, load_into, read_state_dict
 
 
+def quick_gelu(model: str, weights: str | None) -> bool:
+    """Whether a pretrained tag was trained with QuickGELU, as OpenAI's were.
+
+    open_clip only warns where the architecture of that name has the other activation, and then gives wrong embeddings.
+    A file of weights says nothing about it: there the name must (`ViT-L-14-quickgelu`).
+    """
+    from open_clip.pretrained import get_pretrained_cfg
+
+    return bool(weights) and bool(get_pretrained_cfg(model, weights).get("quick_gelu"))
+
+
 class OpenCLIP:
     """An open_clip model with its own tokenizer and image transform.
 
@@ -26,7 +37,9 @@ class OpenCLIP:
             raise UserError(f"open_clip model {model}: uses the weights in its folder; leave out the weights {weights}")
         network, transform = guarded(
             lambda: (
-                open_clip.create_model_from_pretrained(model, pretrained=weights)
+                open_clip.create_model_from_pretrained(
+                    model, pretrained=weights, force_quick_gelu=quick_gelu(model, weights)
+                )
                 if state is None
                 else _untrained(open_clip, model)
             ),

@@ -1,12 +1,14 @@
 """Images of a test set: a function of prompt, sample number and seed, and what the pipeline itself makes."""
 
 import numpy as np
+import pytest
 import torch
 from diffusers import StableDiffusion3Pipeline
 
 from pnapo.artifacts import read_json, read_manifest
 from pnapo.benchmarks.generation import generate_images
 from pnapo.benchmarks.images import read_images
+from pnapo.errors import UserError
 from pnapo.flow.random import prior_noise
 
 
@@ -61,6 +63,19 @@ def test_guidance_steps_and_policy_change_the_images_but_not_the_noise(bench, mo
     near = generate(bench, tmp_path / "near" / "manifest.json", bench.testset[:2], backbone=policy)
     nearest = [min(base, key=lambda key, image=near[own]: np.abs(base[key].astype(int) - image).sum()) for own in near]
     assert nearest == list(near)
+
+
+def test_latents_that_are_not_finite_never_become_images(bench, models, tmp_path):
+    from pnapo.backbones import load_backbone
+
+    diverged = load_backbone(models["sd3"], {"transformer", "vae"})
+    with torch.no_grad():
+        diverged.transformer.proj_out.weight[0, 0] = torch.nan
+    out = tmp_path / "manifest.json"
+    with pytest.raises(UserError, match=f"latents of prompt {bench.testset['prompt_id'][0]} are not finite") as error:
+        generate(bench, out, bench.testset[:2], backbone=diverged)
+    assert str(out) in str(error.value) and "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_second_run_makes_the_same_files_but_for_the_clock(bench, tmp_path):

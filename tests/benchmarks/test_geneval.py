@@ -1,12 +1,13 @@
 """GenEval's decision rules, task by task at their borders, and on every entry of the official list."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pnapo.benchmarks.geneval import judge, relations
+from pnapo.benchmarks.geneval import judge, problem, relations
 from pnapo.detectors import Detection
 from pnapo.world.testsets import write_list
 
@@ -119,6 +120,39 @@ def test_position_is_asked_of_the_best_boxes_and_of_the_group_it_names():
     assert not verdict("position", include, [cup, seen("cow")])[0]
 
 
+def test_a_group_out_of_its_place_is_no_target_for_the_next():
+    include = [wanted("cup"), wanted("cow", position=["left of", 0]), wanted("dog", position=["above", 1])]
+    cup, dog = seen("cup"), seen("dog", at=(-50, -90))
+    assert verdict("position", include, [cup, dog, seen("cow", at=(-50, 0))]) == (True, "")
+    assert verdict("position", include, [cup, dog, seen("cow", at=(50, 0))]) == (
+        False,
+        "expected cow left of target; no target for dog to be above",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"tag": 3}, "tag is not a text"),
+        ({"include": "cow"}, "include is not a list"),
+        ({"include": ["cow"]}, r"include\[0\] names no class"),
+        ({"include": [{"class": "cow"}]}, r"include\[0\]\.count is not a whole number above 0"),
+        ({"include": [wanted("cow", 0)]}, r"include\[0\]\.count"),
+        ({"include": [wanted("cow", True)]}, r"include\[0\]\.count"),
+        ({"include": [wanted("cow", color=7)]}, r"include\[0\]\.color is not a text"),
+        ({"include": [wanted("cow", position=["left of", 0])]}, r"include\[0\]\.position"),
+        ({"include": [wanted("cup"), wanted("cow", position=["left of", -1])]}, r"include\[1\]\.position"),
+        ({"include": [wanted("cup"), wanted("cow", position=["inside", 0])]}, r"include\[1\]\.position"),
+        ({"include": [wanted("cup"), wanted("cow", position=None)]}, r"include\[1\]\.position"),
+        ({"exclude": [wanted("cow", 1.5)]}, r"exclude\[0\]\.count"),
+    ],
+)
+def test_an_entry_without_sense_is_told_from_a_good_one(change, reason):
+    good = {"tag": "position", "include": [wanted("cup"), wanted("cow", position=["left of", 0])]}
+    assert problem(good) is None
+    assert re.match(reason, problem(good | change))
+
+
 def entries():
     """The world's own GenEval list, and the official one where it lies beside the checkout."""
     lines = list(write_list("geneval", None)["geneval"])
@@ -144,6 +178,7 @@ def test_every_entry_passes_on_what_it_asks_for_and_fails_on_anything_less():
     tags = set()
     for entry in entries():
         tags.add(entry["tag"])
+        assert problem(entry) is None, entry
         boxes = perfect(entry)
         extra = seen("something else", at=(500, 500))
         assert judge(entry, [extra, *boxes][::-1], lambda box: box.color) == (True, ""), entry

@@ -69,13 +69,31 @@ def test_a_reward_is_shown_on_the_tables_scale(bench, drawn, rewards):
 @pytest.mark.parametrize(("metric", "column"), [(GENEVAL, "geneval"), (UTILITY, "scene")])
 def test_a_test_set_without_metadata_is_refused(bench, drawn, metric, column):
     images, pixels = read_images(drawn)
-    with pytest.raises(UserError, match=f"metric {metric.kind} needs a test set with {column} metadata"):
-        score_images(images, pixels, bench.testset.assign(**{column: ["", *bench.testset[column][1:]]}), metric)
+    lacking = bench.testset.assign(**{column: ["", *bench.testset[column][1:]]})
+    message = f"^some/list: metric {metric.kind} needs a test set with {column} metadata"
+    with pytest.raises(UserError, match=message):
+        score_images(images, pixels, lacking, metric, origin="some/list")
+
+
+def test_a_class_that_the_detector_does_not_know_is_no_failure_of_the_picture(bench, drawn):
+    images, pixels = read_images(drawn)
+    entry = {"tag": "single_object", "include": [{"class": "bench", "count": 1}], "prompt": "a photo of a bench"}
+    foreign = bench.testset.assign(geneval=[*bench.testset["geneval"][:-1], json.dumps(entry)])
+    with pytest.raises(UserError, match="metric geneval asks for 'bench', which the detector world does not know"):
+        score_images(images, pixels, foreign, GENEVAL)
+
+
+def test_geneval_asks_for_a_detector_that_exists(bench, drawn):
+    images, pixels = read_images(drawn)
+    with pytest.raises(UserError, match="metric geneval: its detector is missing"):
+        score_images(images, pixels, bench.testset, GENEVAL.model_copy(update={"detector": None}))
+    with pytest.raises(UserError, match="no detector is called yolo; there is world"):
+        score_images(images, pixels, bench.testset, GENEVAL.model_copy(update={"detector": "yolo"}))
 
 
 def test_images_of_another_test_set_and_a_missing_reward_are_refused(bench, drawn):
     images, pixels = read_images(drawn)
-    with pytest.raises(UserError, match=f"prompt {bench.testset['prompt_id'][0]}, which is not in the test set"):
+    with pytest.raises(UserError, match=f"^the test set: lacks prompt {bench.testset['prompt_id'][0]}"):
         score_images(images, pixels, bench.testset[1:], UTILITY)
     with pytest.raises(UserError, match="metric hps: its reward's settings are missing"):
         score_images(images, pixels, bench.testset, HPS)

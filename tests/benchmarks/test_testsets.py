@@ -33,6 +33,13 @@ def test_genevals_metadata_stay_with_their_prompt(tmp_path):
     assert [json.loads(text) if text else None for text in table["geneval"]] == [None, odd, ENTRY]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_do_not_matter(tmp_path, end):
+    (tmp_path / "meta.jsonl").write_text(json.dumps(ENTRY) + end + json.dumps(ENTRY | {"prompt": "y"}), newline="")
+    table = read_testset(tmp_path / "meta.jsonl")
+    assert [json.loads(text)["prompt"] for text in table["geneval"]] == [ENTRY["prompt"], "y"]
+
+
 def test_the_official_list_is_read_whole(tmp_path):
     """The list itself where it lies beside the checkout, else one written in its form."""
     if OFFICIAL.exists():
@@ -49,6 +56,11 @@ def test_the_official_list_is_read_whole(tmp_path):
     [
         ("a.jsonl", '{"prompt": "x"}\n{"prompt": \n', "line 2 is not valid JSON"),
         ("a.jsonl", '{"text": "x"}\n', "has no key 'prompt'"),
+        (
+            "a.jsonl",
+            '\n{"tag": "colors", "prompt": "x", "include": [{}]}',
+            r"line 2 is not an .* include\[0\] names no class",
+        ),
         ("a.csv", "text\nx\n", "no column 'prompt'"),
         ("a.txt", "\n \n", "holds no prompts"),
         ("a.parquet", "not parquet", "not a readable parquet file"),

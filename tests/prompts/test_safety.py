@@ -1,5 +1,6 @@
 """Detoxify itself filters; a checkpoint with code in it is not run."""
 
+import io
 import pickle
 
 import numpy as np
@@ -78,15 +79,73 @@ def test_an_unknown_label_is_named(settings):
         load_detoxify(settings.model_copy(update={"labels": ["rudeness"]}), "cpu")
 
 
+def test_nothing_left_is_an_error(settings):
+    table = pd.DataFrame({"prompt_id": ["a", "b"], "prompt": PROMPTS[:2]})
+    with pytest.raises(UserError, match=r"prompts\.safety\.threshold: every prompt reaches 0.0"):
+        remove_unsafe(table, settings.model_copy(update={"threshold": 0.0}), "cpu")
+
+
+def without_classifier(content):
+    del content["state_dict"]["classifier.weight"]
+
+
+def without_classes(content):
+    del content["config"]["dataset"]
+
+
+def other_weights(content):
+    content["state_dict"] = {"some.other.weight": torch.zeros(2)}
+
+
+def other_sizes(content):
+    content["state_dict"]["classifier.weight"] = torch.zeros(7, 16)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without_classifier, "lacks 1 weights of its model, such as classifier.weight"),
+        (other_weights, "lacks "),
+        (other_sizes, "cannot be loaded"),
+        (without_classes, "not a Detoxify checkpoint"),
+        (lambda content: content.pop("config"), "not a Detoxify checkpoint"),
+    ],
+)
+def test_an_incomplete_checkpoint_is_not_filled_with_chance(settings, tmp_path, change, said):
+    content = torch.load(settings.checkpoint, weights_only=True)
+    change(content)
+    torch.save(content, tmp_path / "toxic.ckpt")
+    with pytest.raises(UserError) as found:
+        load_detoxify(settings.model_copy(update={"checkpoint": str(tmp_path / "toxic.ckpt")}), "cpu")
+    assert str(found.value).startswith(f"{tmp_path / 'toxic.ckpt'}: {said}") and "\n" not in str(found.value)
+
+
+def test_a_missing_folder_is_not_looked_for_on_the_network(settings):
+    with pytest.raises(UserError, match=r"^nowhere/config: no such folder$"):
+        load_detoxify(settings.model_copy(update={"config_path": "nowhere/config"}), "cpu")
+
+
 class Harm:
     def __reduce__(self):
         return (open, ("harmed", "w"))
 
 
+def saved(value):
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"", b"nonsense", pickle.dumps({"config": Harm(), "state_dict": {}})],
-    ids=["empty", "foreign", "code"],
+    [
+        b"",
+        b"nonsense",
+        saved({"config": {}, "state_dict": {}})[:200],
+        pickle.dumps({"config": Harm(), "state_dict": {}}),
+        saved({"config": Harm(), "state_dict": {}}),
+    ],
+    ids=["empty", "foreign", "truncated", "code", "code in torch's container"],
 )
 def test_a_foreign_checkpoint_is_refused_and_not_run(settings, tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)

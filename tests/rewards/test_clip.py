@@ -1,8 +1,11 @@
 """CLIP score against open_clip alone."""
 
 import numpy as np
+import open_clip
+import pytest
 
 from pnapo.rewards import load_reward
+from pnapo.rewards.openclip import quick_gelu
 
 
 def test_the_score_is_the_cosine(rewards, examples, plain_open_clip):
@@ -11,3 +14,21 @@ def test_the_score_is_the_cosine(rewards, examples, plain_open_clip):
     expected = (plain_open_clip.images(examples.images) * plain_open_clip.texts(examples.prompts)).sum(1)
     assert scorer.display_scale == 100 and scores.dtype == np.float32 and np.ptp(scores) > 0.01
     np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "expected"),
+    [
+        ("ViT-L-14", "openai", True),  # LAION's aesthetic head stands on these
+        ("ViT-L-14-quickgelu", "openai", True),
+        ("ViT-H-14", "laion2b_s32b_b79k", False),
+        ("ViT-L-14", "some/file.pt", False),
+        ("local-dir:some/folder", None, False),
+    ],
+)
+def test_weights_by_tag_get_the_activation_they_were_trained_with(model, weights, expected):
+    assert quick_gelu(model, weights) is expected
+    if weights == "openai":
+        network = open_clip.create_model(model, load_weights=False, force_quick_gelu=expected)
+        kinds = {type(module).__name__ for module in network.modules()}
+        assert "QuickGELU" in kinds and "GELU" not in kinds
