@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from pnapo.errors import UserError
 
@@ -20,11 +21,12 @@ def prompt_id(text: str) -> str:
 def atomic_path(final: Path | str) -> Iterator[Path]:
     """A temporary path beside `final`, renamed to it after an fsync; removed if the block fails.
 
-    The name is the process's own, so that two processes that make the same file do not spoil each other's.
+    The name is drawn at random, so that two processes that make the same file, on one machine or on two that share a
+    disk, do not spoil each other's.
     """
     final = Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.stem}.{os.getpid()}.tmp{final.suffix}")
+    temporary = final.with_name(f".{final.stem}.{uuid4().hex[:12]}.tmp{final.suffix}")
     try:
         yield temporary
         with open(temporary, "rb") as handle:
@@ -48,7 +50,7 @@ def write_json(path: Path | str, value: Any) -> None:
 def read_json(path: Path | str) -> Any:
     """Read JSON. Raises UserError that names the file if it is missing or damaged."""
     try:
-        return json.loads(Path(path).read_text("utf-8"))
+        return json.loads(Path(path).read_bytes().decode("utf-8", "surrogatepass"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:

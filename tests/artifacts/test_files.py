@@ -76,13 +76,22 @@ def test_two_writers_of_one_file_do_not_spoil_each_other(tmp_path):
     assert [f.name for f in tmp_path.iterdir()] == ["file.bin"]
 
 
+def test_writers_within_one_process_use_other_files_too(tmp_path):
+    """As do processes with one number on two machines."""
+    file = tmp_path / "file.txt"
+    with atomic_path(file) as one, atomic_path(file) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert file.read_text() == "one" and [f.name for f in tmp_path.iterdir()] == ["file.txt"]
+
+
 def test_json_is_written_in_one_way_and_read_back(tmp_path):
-    value = {"b": [1, 0.1, None, "é😀\n"], "a": {}}
+    value = {"b": [1, 0.1, None, "é😀\n", "half \ud83d"], "a": {}}  # half a surrogate pair occurs in the wild
     write_json(tmp_path / "a.json", value)
     write_json(tmp_path / "b.json", dict(reversed(value.items())))
     assert read_json(tmp_path / "a.json") == value
     assert sha256(tmp_path / "a.json") == sha256(tmp_path / "b.json")
-    assert (tmp_path / "a.json").read_text("utf-8").startswith('{\n  "a": {},\n  "b"')
+    assert (tmp_path / "a.json").read_text("utf-8", "surrogatepass").startswith('{\n  "a": {},\n  "b"')
     with pytest.raises(ValueError):
         write_json(tmp_path / "nan.json", {"loss": float("nan")})
     assert not (tmp_path / "nan.json").exists()
