@@ -22,6 +22,8 @@ def _show(args: argparse.Namespace) -> None:
     from pnapo.config import load_config, resolve_run
     from pnapo.errors import UserError
 
+    if args.backbone and not args.run:
+        raise UserError("--backbone: name the run whose settings to show on it, with --run")
     config = load_config(args.files[0], args.files[1:])
     shown = config.model_dump(mode="json")
     if args.run:
@@ -100,6 +102,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _perform(args: argparse.Namespace) -> None:
+    from pnapo.errors import UserError
+
+    try:
+        args.run_command(args)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a folder where a file should be, a file that may not be read
+        raise UserError(f"{error.filename}: {error.strerror}") from error
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run a command; exits with 1 and one line on stderr for wrong input, with 2 for wrong usage."""
     args = _parser().parse_args(argv)
@@ -108,6 +121,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.scripting import run
 
     try:
-        run(lambda: args.run_command(args))
+        run(lambda: _perform(args))
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-from pnapo.config.schema import Config
+from pnapo.config.schema import Config, Metric, TestSet
 
 
 def _unknown(where: str, name: str, kind: str, known: Iterable[str]) -> str:
@@ -26,21 +26,48 @@ def check(config: Config) -> str | None:
             f"prompts.selection.count: {prompts.selection.count} prompts cannot be drawn from "
             f"{prompts.clusters.count} clusters; lower prompts.clusters.count"
         )
+    if config.pairs.shards > prompts.selection.count:
+        return (
+            f"pairs.shards: {config.pairs.shards} files cannot be filled with the {prompts.selection.count} prompts of "
+            "prompts.selection.count; lower pairs.shards"
+        )
     for name, reward in config.rewards.items():
         if reward.kind in ("hps", "aesthetic") and not reward.checkpoint:
             return f"rewards.{name}.checkpoint: is missing; kind {reward.kind} needs its weights file"
     for name, testset in config.testsets.items():
+        if name == "selected":
+            return "testsets.selected: the name is taken by the training prompts; choose another"
         if (testset.source is None) == (testset.path is None):
             return f"testsets.{name}: give either source (a list of the embedded world) or path (a file)"
+    return _check_metrics(config) or _check_runs(config)
+
+
+def _check_metrics(config: Config) -> str | None:
     for name, metric in config.metrics.items():
+        where = f"metrics.{name}"
+        if metric.kind == "reward" and metric.reward not in config.rewards:
+            return _unknown(f"{where}.reward", str(metric.reward), "reward", config.rewards)
+        if metric.kind == "geneval" and metric.detector is None:
+            return f"{where}.detector: is missing; kind geneval needs a detector"
         for testset in metric.testsets:
             if testset not in config.testsets:
-                return _unknown(f"metrics.{name}.testsets", testset, "test set", config.testsets)
-        if metric.kind == "reward" and metric.reward not in config.rewards:
-            return _unknown(f"metrics.{name}.reward", str(metric.reward), "reward", config.rewards)
-        if metric.kind == "geneval" and metric.detector is None:
-            return f"metrics.{name}.detector: is missing; kind geneval needs a detector"
-    return _check_runs(config)
+                return _unknown(f"{where}.testsets", testset, "test set", config.testsets)
+            problem = _check_metadata(metric, config.testsets[testset])
+            if problem:
+                return f"{where}.testsets: {testset} {problem}"
+        if len(set(metric.testsets)) != len(metric.testsets):
+            return f"{where}.testsets: a name stands twice"
+    return None
+
+
+def _check_metadata(metric: Metric, testset: TestSet) -> str | None:
+    """Why a test set lacks what a metric needs beside the prompts."""
+    if metric.kind == "utility" and testset.path:
+        return "comes from a file, but kind utility needs a list of the embedded world (`source`)"
+    has_metadata = testset.source == "geneval" or (testset.path or "").lower().endswith(".jsonl")
+    if metric.kind == "geneval" and not has_metadata:
+        return "has no GenEval metadata; kind geneval needs `source: geneval` or GenEval's .jsonl"
+    return None
 
 
 def _check_runs(config: Config) -> str | None:

@@ -20,19 +20,25 @@ INTRO = """# Configuration
 
 `config.yaml` holds every setting. What is left out has the default below. To change something for one run of the
 workflow, lay a file over it (`snakemake --configfile my.yaml`) or set single keys
-(`snakemake --config backbones='[flux]'`). `pnapo config check` validates a file, `pnapo config show --run pnapo` prints
-what a run resolves to.
+(`snakemake --config backbones='[flux]'`). Of an overlay's settings, those inside a section are laid over it one by one;
+a list replaces the list below it.
+
+* `pnapo config check` validates `config.yaml`; `pnapo config check config.yaml my.yaml` validates it with the overlay.
+* `pnapo config show --run pnapo --backbone flux` prints the settings of one run on one backbone.
+* `pnapo config docs` writes this page and `config/schema.json`, with which editors complete and check the file.
 
 A training run is a **method**, path × loss × schedule:
 
 | axis | choices | what it says |
 |---|---|---|
-| `path` | `stored`, `independent` | source of the noised state and its target: each image's prior noise, or one fresh noise |
-| `loss` | `dpo`, `sft` | how the errors of winner and loser become a number |
-| `schedule` | `constant`, `reward_gap`, `anneal`, `dynamic` | β of each pair and step: β, β·f, β·g, β·f·g |
+| `path` | PATHS | where the noised state and its target come from: each image's own prior noise, or fresh noise |
+| `loss` | LOSSES | how the errors of winner and loser become a number |
+| `schedule` | SCHEDULES | β of each pair and step; `reward_gap`: less where the gap is small, `anneal`: less towards the end |
 
-PNAPO is `stored` × `dpo` × `dynamic`; Diffusion-DPO is `independent` × `dpo` × `constant`.
+PNAPO is `stored` × `dpo` × `dynamic`; Diffusion-DPO is `independent` × `dpo` × `constant`. For another method, add an
+entry under `runs`: Snakemake makes only what that run needs, and the tables.
 """
+AXES = {"PATHS": schema.PathName, "LOSSES": schema.LossName, "SCHEDULES": schema.ScheduleName}
 
 
 def _type(annotation: Any, metadata: tuple) -> str:
@@ -46,7 +52,8 @@ def _type(annotation: Any, metadata: tuple) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_type(arg, metadata) for arg in args if arg is not type(None))
     if origin is list:
-        return f"list of {_type(args[0], ())}"
+        least = next((f", at least {m.min_length}" for m in metadata if isinstance(m, annotated_types.MinLen)), "")
+        return f"list of {_type(args[0], ())}{least}"
     if origin is dict:
         return f"name: {_type(args[1], ())}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -69,11 +76,14 @@ def _default(field: FieldInfo) -> str:
     return "" if value is None else f"`{json.dumps(value)}`"
 
 
-def _section(model: type[BaseModel]) -> str:
-    lines = [f"## {model.__name__}", "", (model.__doc__ or "").strip(), ""]
+def _section(model: type[BaseModel], place: str) -> str:
+    where = f"In the file: `{place}`." if place else ""
+    lines = [f"## {model.__name__}", "", f"{(model.__doc__ or '').strip()} {where}".rstrip(), ""]
     lines += ["| setting | value | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         meaning = field.description or ""
+        if not meaning and model is schema.Overrides:
+            meaning = schema.Run.model_fields[name].description or ""
         if not meaning:
             nested = [a for a in (field.annotation, *typing.get_args(field.annotation)) if isinstance(a, type)]
             docs = [a.__doc__ or "" for a in nested if issubclass(a, BaseModel)]
@@ -83,19 +93,23 @@ def _section(model: type[BaseModel]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
-    """A section and those inside it, each once, outermost first."""
-    found = [model]
-    for field in model.model_fields.values():
+def _models(model: type[BaseModel], place: str = "") -> dict[type[BaseModel], str]:
+    """A section and those inside it, each once, outermost first, with the key under which it stands."""
+    found = {model: place}
+    for name, field in model.model_fields.items():
+        key = f"{place}.{name}".lstrip(".") + (".NAME" if typing.get_origin(field.annotation) is dict else "")
         for part in (field.annotation, *typing.get_args(field.annotation)):
             if isinstance(part, type) and issubclass(part, BaseModel):
-                found += [m for m in _models(part) if m not in found]
+                found |= _models(part, key)
     return found
 
 
 def reference() -> str:
     """docs/configuration.md."""
-    return "\n".join([INTRO, *(_section(model) for model in _models(schema.Config))])
+    intro = INTRO
+    for word, names in AXES.items():
+        intro = intro.replace(word, ", ".join(f"`{name}`" for name in typing.get_args(names)))
+    return "\n".join([intro, *(_section(model, place) for model, place in _models(schema.Config).items())])
 
 
 def json_schema() -> str:

@@ -24,6 +24,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
         if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *other` may be overruled by the keys beside it
             continue
         key = loader.construct_object(key_node, deep=True)
+        key = "on" if key is True else key
         line = key_node.start_mark.line + 1
         if not isinstance(key, Hashable):
             raise UserError(f"{loader.name}, line {line}: the name of a setting must be a plain word")
@@ -51,14 +52,17 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UserError(f"{path}{where}: not valid YAML ({reason})") from None
     if not isinstance(value, dict):
-        raise UserError(f"{path}: must hold `setting: value` lines, not {type(value).__name__}")
-    return _with_on(value)
+        kind = "is empty" if value is None else "holds a list" if isinstance(value, list) else "holds a single value"
+        raise UserError(f"{path}: must hold `setting: value` lines, but {kind}")
+    return _with_on(value, str(path))
 
 
-def _with_on(value: Any) -> Any:
+def _with_on(value: Any, origin: str) -> Any:
     """The same with the key `on` as it was written: YAML 1.1, and so Snakemake, reads it as true."""
     if isinstance(value, Mapping):
-        return {"on" if key is True else key: _with_on(inner) for key, inner in value.items()}
+        if "on" in value and any(key is True for key in value):
+            raise UserError(f"{origin}: the setting on stands twice, once in quotes; write it one way in all files")
+        return {"on" if key is True else key: _with_on(inner, origin) for key, inner in value.items()}
     return value
 
 
@@ -81,7 +85,7 @@ def load_config(path: Path | str, overlays: Iterable[Path | str] = (), overrides
 
 def validate(raw: Mapping[str, Any], origin: str = "config.yaml") -> Config:
     """The typed configuration of a merged mapping. Raises UserError with one line that begins with `origin`."""
-    raw = _with_on(raw)
+    raw = _with_on(raw, origin)
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:

@@ -25,8 +25,10 @@ def policies(config: Config, backbone: str) -> list[str]:
 
 
 def split_policy(policy: str) -> tuple[str, int]:
-    """Run and seed of a policy such as `pnapo-s0`."""
+    """Run and seed of a policy such as `pnapo-s0`. Raises ValueError for any other text, such as `base`."""
     run, _, seed = policy.rpartition("-s")
+    if not run or not seed.isdecimal():
+        raise ValueError(f"{policy!r} is not the policy of a training run, such as pnapo-s0")
     return run, int(seed)
 
 

@@ -76,5 +76,4 @@ def test_a_damaged_table_is_named(frame, tmp_path, damage, message):
 def test_csv_keeps_every_digit_and_leaves_missing_cells_empty(tmp_path):
     values = pd.DataFrame({"a": [0.1 + 0.2, 1e-300, np.nan], "b": ['x,\n"y"', "", None]})
     write_csv(tmp_path / "a.csv", values)
-    assert pd.read_csv(tmp_path / "a.csv", float_precision="round_trip")["a"].tolist()[:2] == [0.1 + 0.2, 1e-300]
-    assert (tmp_path / "a.csv").read_bytes().endswith(b"1e-300,\n,\n")
+    assert (tmp_path / "a.csv").read_bytes() == b'a,b\n0.30000000000000004,"x,\n""y"""\n1e-300,\n,\n'

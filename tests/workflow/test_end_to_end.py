@@ -10,7 +10,7 @@ import pytest
 
 from pnapo.artifacts import verify_manifest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ALWAYS = {"main_table": 1, "geneval_table": 1, "report": 1}
 ONE_RUN = {"train": 1, "generate_images": 2, "score_images": 2, "compute_table": 1, **ALWAYS}
