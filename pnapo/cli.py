@@ -118,9 +118,9 @@ def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     if args.debug:
         os.environ["PNAPO_DEBUG"] = "1"
-    from pnapo.scripting import run
+    from pnapo.scripting import guard
 
     try:
-        run(lambda: _perform(args))
+        guard(lambda: _perform(args))
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import resource
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pnapo.errors import UserError
 
 
-def run(main: Callable[[], None]) -> None:
-    """Call `main` and exit: 0; 1 with one line on stderr for a UserError (a traceback too if PNAPO_DEBUG is set)."""
+def guard(main: Callable[[], None]) -> None:
+    """Call `main`; exit with 1 and one line on stderr for a UserError (a traceback too if PNAPO_DEBUG is set)."""
     try:
         main()
     except UserError as error:
@@ -23,6 +24,14 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def run(main: Callable[[], None]) -> None:
+    """A script's `main`, guarded; a rule's log ends with what it cost, which Snakemake cannot see of a warm start."""
+    guard(main)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(f"cost: {used.ru_utime + used.ru_stime:.1f} s of CPU, {peak / 2**20:.0f} MiB at most", flush=True)
 
 
 def section(kind: type[BaseModel]) -> Callable[[str], BaseModel]:

@@ -1,19 +1,27 @@
 # What all rules share: how scripts are started, what counts as their code and weights, and their settings.
-import ast
 import json
 import os
 import shlex
-from functools import cache
 from pathlib import Path
 from typing import get_args
 
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
+from pnapo.flow.times import TIMES
+from pnapo.objectives.losses import LOSSES
+from pnapo.objectives.paths import PATHS
+from pnapo.sources import closure
+
 # Every shell command starts with this. `python` is the interpreter that runs Snakemake or, with `--sdm conda`, that of
-# the rule's environment; Snakemake sets OMP_NUM_THREADS and its kin to the rule's threads.
+# the rule's environment; Snakemake sets OMP_NUM_THREADS and its kin to the rule's threads. Jobs of a local run fork from
+# a process that has imported their libraries already (pnapo/warm); on a cluster, and with PNAPO_WARM=0, they do not.
 PREFIX = "set -euo pipefail; export PYTHONPATH=.; "
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
-    PREFIX += f'python() {{{{ {shlex.quote(sys.executable)} "$@"; }}}}; '
+    starter = [sys.executable]
+    if workflow.is_main_process and os.environ.get("PNAPO_WARM") != "0":
+        starter += ["-I", "-S", "pnapo/warm/client.py"]
+        os.environ.setdefault("PNAPO_WARM_OWNER", str(os.getpid()))
+    PREFIX += f'python() {{{{ {shlex.join(starter)} "$@"; }}}}; '
 shell.prefix(PREFIX)
 
 DEVICE = CONFIG.device
@@ -44,31 +52,16 @@ def settings(section, *names):
     return lambda wildcards: as_json(section.model_dump(include=set(names) or None))
 
 
-@cache
-def imported(source):
-    """The files of pnapo that a source file imports, wherever in it the import stands."""
-    found = set()
-    for node in ast.walk(ast.parse(Path(source).read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pnapo":
-            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
-                found |= {str(f) for f in (Path(f"{name.replace('.', '/')}.py"), Path(*name.split("."), "__init__.py"))}
-    return sorted(f for f in found if Path(f).is_file())
-
-
 def code(script, *modules, skip=()):
     """The sources whose change makes a rule's output stale: its script, and the `modules` of pnapo that it runs.
 
     With no module named: all that the script imports, directly or through others, but those that begin with one of
     `skip`. Modules are paths below pnapo/ without suffix.
     """
-    out = [f"workflow_scripts/{script}.py", *(f"pnapo/{module}.py" for module in modules)]
-    without = (*CARRIERS, *(f"pnapo/{prefix}" for prefix in skip))
-    todo = [] if modules else out[:]
-    while todo and Path(todo[-1]).is_file():
-        new = [f for f in imported(todo.pop()) if f not in out and not f.startswith(without)]
-        out += new
-        todo += new
-    return ancient(sorted(out)) if FREEZE_CODE else sorted(out)
+    out = f"workflow_scripts/{script}.py"
+    skip = (*CARRIERS, *(f"pnapo/{prefix}" for prefix in skip))
+    found = [out, *(f"pnapo/{module}.py" for module in modules)] if modules else closure(out, skip=skip)
+    return ancient(sorted(found)) if FREEZE_CODE else sorted(found)
 
 
 def weights(*paths):
@@ -108,6 +101,19 @@ def policy_manifest(wildcards):
 def run_settings(wildcards):
     """The settings of one run on one backbone; the training seed is not among them."""
     return as_json(resolve_run(CONFIG, wildcards.backbone, wildcards.run))
+
+
+def reference_visits(wildcards):
+    """The reference's errors that a run reads: those of visits it is sure to use wholly, so that none is made in vain.
+
+    Ties only add visits. The run itself computes what its last, partial visits need, with its own choice of pairs.
+    """
+    run = resolve_run(CONFIG, wildcards.backbone, wildcards.run)
+    if run["reference"] != "cache" or not LOSSES[run["loss"]].reference or PATHS[run["path"]].uncached:
+        return []
+    visits = run["steps"] * run["batch"] * run["accumulation"] // CONFIG.prompts.selection.count
+    folder = f"<results>/reference/{wildcards.backbone}/{run['path']}-{run['time_sampling']}"
+    return [f"{folder}/visit-{visit:04d}.json" for visit in range(visits)]
 
 
 def reward_code(script, reward):

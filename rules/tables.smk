@@ -127,7 +127,7 @@ rule report:
         tables=[
             rules.funnel_table.output,
             rules.main_table.output,
-            rules.geneval_table.output,
+            rules.geneval_table.output if GENEVAL else [],
             rules.compute_table.output,
         ],
         labels=expand(

@@ -58,4 +58,4 @@ rule tables:
         rules.funnel_table.output,
         rules.main_table.output,
         rules.compute_table.output,
-        rules.geneval_table.output,
+        rules.geneval_table.output if GENEVAL else [],

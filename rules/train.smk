@@ -4,6 +4,7 @@ rule train:
         pairs="<results>/pairs/{backbone}/manifest.json",
         labels=lambda wildcards: f"<results>/pairs/{{backbone}}/labels/{CONFIG.runs[wildcards.run].reward}.parquet",
         embeddings="<results>/embeddings/{backbone}/selected/manifest.json",
+        reference=reference_visits,
         weights=lambda wildcards: model_weights(wildcards.backbone),
         code=code("train"),
     output:
@@ -24,6 +25,7 @@ rule train:
         model=lambda wildcards: as_json(CONFIG.models[wildcards.backbone]),
         run=run_settings,
         draw_seed=CONFIG.seed,
+        reference=lambda wildcards, input: ["--reference", *input.reference] if input.reference else [],
     message:
         "Training {wildcards.backbone} with {wildcards.run}, seed {wildcards.seed}"
     shell:
@@ -33,6 +35,7 @@ rule train:
         " --embeddings {input.embeddings:q}"
         " --model {params.model:q}"
         " --run {params.run:q}"
+        " {params.reference:q}"
         " --seed {wildcards.seed}"
         " --draw-seed {params.draw_seed}"
         " --device {resources.device}"

@@ -7,7 +7,7 @@ from pnapo import scripting
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", required=True, nargs="+", help="folders of the runs (or a file inside each)")
+    parser.add_argument("--runs", required=True, nargs="*", help="folders of the runs (or a file inside each)")
     parser.add_argument("--out", required=True, help="table to write, .csv")
     args = parser.parse_args(argv)
 

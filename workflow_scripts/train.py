@@ -14,6 +14,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--embeddings", required=True, type=Path, help="manifest of the prompt embeddings")
     parser.add_argument("--model", required=True, type=scripting.section(Model), help="the backbone, as JSON")
     parser.add_argument("--run", required=True, type=scripting.section(Run), help="the run's settings, as JSON")
+    parser.add_argument(
+        "--reference", nargs="+", default=[], type=Path, help="manifests of the reference's errors, a visit each"
+    )
     parser.add_argument("--seed", required=True, type=int, help="order of the pairs and adapter initialisation")
     parser.add_argument("--draw-seed", required=True, type=int, help="times and fresh noise")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -33,6 +36,7 @@ def main(argv: list[str] | None = None) -> None:
         draw_seed=arguments.draw_seed,
         seed=arguments.seed,
         out=arguments.out.parent,
+        reference=arguments.reference,
         log=lambda line: print(line, flush=True),
     )
 

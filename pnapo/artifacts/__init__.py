@@ -3,7 +3,7 @@
 from pnapo.artifacts.files import atomic_path, prompt_id, read_json, sha256, write_json, write_text
 from pnapo.artifacts.manifest import read_manifest, require_intact, verify_manifest, write_manifest
 from pnapo.artifacts.tables import read_table, write_csv, write_table
-from pnapo.artifacts.tensors import read_metadata, read_tensors, write_tensors
+from pnapo.artifacts.tensors import read_metadata, read_tensors, write_checkpoint, write_tensors
 
 __all__ = [
     "atomic_path",
@@ -16,6 +16,7 @@ __all__ = [
     "require_intact",
     "sha256",
     "verify_manifest",
+    "write_checkpoint",
     "write_csv",
     "write_json",
     "write_manifest",

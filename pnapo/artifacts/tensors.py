@@ -1,4 +1,4 @@
-"""Tensors on disk: safetensors, never pickles."""
+"""Tensors on disk: safetensors, and torch's format where a library insists on it."""
 
 import json
 from collections.abc import Mapping
@@ -23,6 +23,15 @@ def write_tensors(
             {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, dict(metadata or {}) or None
         )
         _sort_header(temporary)
+
+
+def write_checkpoint(path: Path | str, value: object) -> None:
+    """Write a checkpoint in torch's own format atomically, for what others read only so; prefer `write_tensors`."""
+    import torch
+
+    # Through a handle: given a path, torch writes its name, here a random one, into the file.
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        torch.save(value, handle)
 
 
 def _sort_header(path: Path) -> None:

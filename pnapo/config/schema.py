@@ -172,6 +172,11 @@ class Run(Section):
         100.0, description="Factor on the reward gap in f; auto: median f = ½; raw: 1."
     )
     time_sampling: Literal["uniform", "logit_normal"] = Field("uniform", description="Distribution of t.")
+    reference: Literal["cache", "compute"] = Field(
+        "cache",
+        description="When the frozen reference is evaluated: cache, before the first step, shared by all runs of the same "
+        "path and time_sampling; compute, in each step. The result is the same; cache is faster and needs less memory.",
+    )
     adapter: Literal["lora", "full"] = Field("lora", description="What is trained.")
     lora_rank: Positive = Field(16, description="Rank of the LoRA adapter.")
     lora_alpha: Positive = Field(16, description="Scale numerator of the LoRA adapter.")

@@ -6,26 +6,33 @@ side's latent and noise, at the SAME t for both sides.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
+if TYPE_CHECKING:  # the workflow reads the registry, without torch
+    import torch
 
-Noises = tuple[torch.Tensor, torch.Tensor]
+    Noises = tuple[torch.Tensor, torch.Tensor]
 
 
 class Path(NamedTuple):
-    """A path and the number of fresh noises per pair that it asks for."""
+    """A path and the number of fresh noises per pair that it asks for.
 
-    function: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Noises]
+    `uncached` says why the reference's errors cannot be computed ahead, such as "its noises depend on the policy". It is
+    None where the noise of a side hangs on that side's own stored noise and the fresh noises alone: then an error belongs
+    to a sample and a visit, whatever the policy and the labels.
+    """
+
+    function: "Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Noises]"
     fresh: int
+    uncached: str | None = None
 
 
-def stored(xT_w: torch.Tensor, xT_l: torch.Tensor, fresh: torch.Tensor) -> Noises:
+def stored(xT_w: "torch.Tensor", xT_l: "torch.Tensor", fresh: "torch.Tensor") -> "Noises":
     """Each side its own stored prior noise, the one its image was made from (PNAPO, methods.md A13)."""
     return xT_w, xT_l
 
 
-def independent(xT_w: torch.Tensor, xT_l: torch.Tensor, fresh: torch.Tensor) -> Noises:
+def independent(xT_w: "torch.Tensor", xT_l: "torch.Tensor", fresh: "torch.Tensor") -> "Noises":
     """ONE fresh noise shared by both sides, as all public code of Diffusion-DPO does (methods.md A2)."""
     return fresh[:, 0], fresh[:, 0]
 

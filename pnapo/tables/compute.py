@@ -10,16 +10,19 @@ from pnapo.errors import UserError
 
 COLUMNS = (
     *("backbone", "run", "seed", "seconds", "cpu_hours", "gpu_hours"),
-    *("pairs_seen", "peak_memory_mb", "forward_passes"),
+    *("pairs_seen", "peak_memory_mb"),
+    *("forward_passes", "reference_passes", "shared_reference_passes"),
 )
 CAPTION = (
-    "Cost of each training run: wall-clock seconds, CPU and GPU hours, pairs seen, peak memory, and forward passes of "
-    "policy and reference together, counted in samples. These are measured, so they differ between two runs of one "
-    "workflow."
+    "Cost of each training run: wall-clock seconds, CPU and GPU hours, pairs seen, peak memory, and forward passes, "
+    "counted in samples: those of the policy, those of the frozen reference that the run made itself, and those it read "
+    "from files that are made once for all runs of the same path and time sampling (their time is in no run's row, but in "
+    "benchmarks/reference). These are measured, so they differ between two runs of one workflow."
 )
 FORMATS = {
     **{"seed": "d", "seconds": ",.1f", "cpu_hours": ".4f", "gpu_hours": ".4f"},
     **{"pairs_seen": ",d", "peak_memory_mb": ",.0f", "forward_passes": ",d"},
+    **{"reference_passes": ",d", "shared_reference_passes": ",d"},
 }
 
 
@@ -39,8 +42,9 @@ def compute_table(folders: Iterable[Path | str]) -> pd.DataFrame:
         cost = read_json(path)
         try:
             hours = [cost["cpu_seconds"] / 3600, cost["gpu_seconds"] / 3600]
-            counts = [int(cost["pairs_seen"]), float(cost["peak_memory_mb"]), int(cost["forward_passes"])]
-            rows.append([folder.parent.name, run, int(seed), float(cost["seconds"]), *hours, *counts])
+            counts = [int(cost["pairs_seen"]), float(cost["peak_memory_mb"])]
+            passes = [int(cost[f"{which}_passes"]) for which in ("forward", "reference", "shared_reference")]
+            rows.append([folder.parent.name, run, int(seed), float(cost["seconds"]), *hours, *counts, *passes])
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: needs a number for {error}; train the run again") from None
     return pd.DataFrame(rows, columns=COLUMNS)

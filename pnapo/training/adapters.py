@@ -29,6 +29,10 @@ class Policy(ABC):
         """The reference model, usable inside the block, without gradients."""
 
     @abstractmethod
+    def forget_reference(self) -> None:
+        """Free what only the reference needs; `reference` must not be used after this."""
+
+    @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the current weights into `folder` in diffusers' format."""
 
@@ -71,6 +75,9 @@ class LoraPolicy(Policy):
         finally:
             self.model.enable_adapters()
 
+    def forget_reference(self) -> None:
+        """Nothing to free: the reference is the policy without its adapter."""
+
     def save(self, folder: Path) -> None:
         """Write pytorch_lora_weights.safetensors. alpha/rank is folded into B: loaders then assume alpha = rank."""
         from peft import get_peft_model_state_dict
@@ -85,7 +92,7 @@ class LoraPolicy(Policy):
 
 
 class FullPolicy(Policy):
-    """A float32 copy of the whole transformer; the backbone's own stays as the reference."""
+    """A float32 copy of the whole transformer; the backbone's own stays as the reference, as long as it is needed."""
 
     def __init__(self, backbone: Backbone, run: Run, seed: int):
         self.backbone = backbone
@@ -95,6 +102,10 @@ class FullPolicy(Policy):
     def reference(self) -> Iterator[torch.nn.Module]:
         with torch.no_grad():
             yield self.backbone.transformer
+
+    def forget_reference(self) -> None:
+        """Free the backbone's own weights; an empty shell that knows shapes and precision stays."""
+        self.backbone.transformer.to("meta")
 
     def save(self, folder: Path) -> None:
         """Write transformer/ in the backbone's own precision, in one file."""

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from pnapo.backbones import Cond
 from pnapo.config.schema import Run
-from pnapo.flow.interpolation import interpolate, velocity_target
 from pnapo.objectives.losses import LOSSES
-from pnapo.objectives.paths import PATHS
-from pnapo.training.draws import draw, visits_at
+from pnapo.training.draws import visits_at
+from pnapo.training.points import Draws, Samples, place
 
 if TYPE_CHECKING:
     from pnapo.pairs.embeddings import Embeddings
@@ -22,7 +22,7 @@ class Batch(NamedTuple):
     x: torch.Tensor  # x_t [R, C, h, w]
     u: torch.Tensor  # velocity targets [R, C, h, w]
     t: torch.Tensor  # [R], the same for winner and loser
-    cond: dict[str, torch.Tensor]  # prompt embeddings, R rows each
+    cond: Cond  # prompt embeddings, R rows each
     gap: torch.Tensor  # reward gap times the reward scale [B]
 
 
@@ -40,34 +40,31 @@ class Batches:
         reward_scale: float,
         device: torch.device,
     ):
-        self.pairs, self.embeddings, self.run = pairs, embeddings, run
-        self.seed, self.draw_seed, self.device = seed, draw_seed, device
-        self.path, self.loser = PATHS[run.path], LOSSES[run.loss].loser
+        self.pairs, self.run, self.seed, self.device = pairs, run, seed, device
+        self.draws = Draws(embeddings, path=run.path, time_sampling=run.time_sampling, seed=draw_seed)
+        self.sides = "wl" if LOSSES[run.loss].loser else "w"
         self.gap = torch.as_tensor(np.asarray(pairs.gap, dtype=np.float64) * reward_scale).float()
 
     def at(self, position: int, size: int) -> Batch:
         """The `size` pairs from `position` on."""
-        pairs = self.pairs
+        pairs, sides = self.pairs, len(self.sides)
         indices, visits = visits_at(position, size, len(pairs.prompt_ids), self.seed)
         prompts = [pairs.prompt_ids[i] for i in indices]
-        shape = tuple(pairs.x0_w.shape[1:])
-        draws = [
-            draw(self.draw_seed, p, v, sampling=self.run.time_sampling, fresh=self.path.fresh, shape=shape)
-            for p, v in zip(prompts, visits)
-        ]
-        t = torch.tensor([time for time, _ in draws], dtype=torch.float32)
-        fresh = torch.from_numpy(np.stack([noise for _, noise in draws]))
+        t, fresh = self.draws.at(prompts, visits, tuple(pairs.x0_w.shape[1:]))
         rows = torch.from_numpy(indices)
-        noises = self.path.function(pairs.xT_w[rows], pairs.xT_l[rows], fresh)
+        noises = self.draws.path.function(pairs.xT_w[rows], pairs.xT_l[rows], fresh)
         latents = (pairs.x0_w[rows], pairs.x0_l[rows])
-        cond = self.embeddings.rows(prompts)
-        sides = 2 if self.loser else 1
-        x0, xT = torch.cat(latents[:sides]), torch.cat(noises[:sides])
-        t = t.repeat(sides)
-        return Batch(
-            interpolate(x0, xT, t).to(self.device),
-            velocity_target(x0, xT).to(self.device),
-            t.to(self.device),
-            {name: torch.cat([value] * sides).to(self.device) for name, value in cond.items()},
-            self.gap[rows].to(self.device),
+        cond = {name: torch.cat([value] * sides) for name, value in self.draws.embeddings.rows(prompts).items()}
+        points = place(torch.cat(latents[:sides]), torch.cat(noises[:sides]), t.repeat(sides), cond, self.device)
+        return Batch(*points, self.gap[rows].to(self.device))
+
+    def samples(self, sides: np.ndarray, indices: np.ndarray, visits: np.ndarray) -> Samples:
+        """Single samples, [n] each: of the winner (side 0) or the loser (1) of pair `indices` at a visit."""
+        pairs, losers = self.pairs, torch.from_numpy(sides == 1)
+        rows, shape = torch.from_numpy(indices), (-1, *[1] * (pairs.x0_w.dim() - 1))
+        return Samples(
+            [pairs.prompt_ids[i] for i in indices],
+            visits.tolist(),
+            torch.where(losers.view(shape), pairs.x0_l[rows], pairs.x0_w[rows]),
+            torch.where(losers.view(shape), pairs.xT_l[rows], pairs.xT_w[rows]),
         )

@@ -2,7 +2,7 @@
 
 The order depends on the training seed alone. Time and fresh noise depend on (draw seed, prompt, how often the pair was
 seen before) alone: runs with other losses, batch sizes or training seeds meet the same draws, so that differences
-between them are paired, and a frozen reference's errors could be shared.
+between them are paired, and share the frozen reference's errors.
 """
 
 from typing import NamedTuple

@@ -32,7 +32,7 @@ COLUMNS = (
 def per_pair(errors: PairErrors, values: torch.Tensor, beta: torch.Tensor, loss: Loss) -> dict[str, torch.Tensor]:
     """The logged quantities of each pair, [B] each; only those the loss computes.
 
-    `implicit_accuracy` is 1 where the margin is positive, ½ where it is 0 (all pairs at step 0), else 0.
+    `implicit_accuracy` is 1 where the margin is positive, ½ where it is 0 (up to rounding: all pairs at step 0), else 0.
     """
     found = {"loss": values, "e_w": errors.w, "e_l": errors.l, "e_ref_w": errors.ref_w, "e_ref_l": errors.ref_l}
     if loss.loser:

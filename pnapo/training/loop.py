@@ -7,7 +7,7 @@ pure function of the state, so a run that was killed and resumed equals one that
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +17,19 @@ from accelerate import Accelerator
 from pnapo.backbones import Backbone
 from pnapo.config.schema import Run
 from pnapo.errors import UserError
-from pnapo.objectives.errors import PairErrors, errors
+from pnapo.objectives.errors import PairErrors
 from pnapo.objectives.losses import LOSSES, Loss
+from pnapo.objectives.paths import PATHS
 from pnapo.objectives.schedules import SCHEDULES
 from pnapo.training.adapters import ADAPTERS, Policy
 from pnapo.training.batches import Batch, Batches
 from pnapo.training.checkpoint import assemble, publish
 from pnapo.training.ema import EMA
 from pnapo.training.log import JsonLines, per_pair, row
+from pnapo.training.lookup import Computed, ReferenceErrors, Table
 from pnapo.training.meter import Meter
+from pnapo.training.points import errors_at
+from pnapo.training.reference import Reference
 from pnapo.training.settings import resolve_settings
 from pnapo.training.state import fingerprint, load_state, save_state
 from pnapo.training.workspace import workspace
@@ -47,14 +51,20 @@ def train(
     draw_seed: int,
     seed: int,
     out: Path | str,
+    reference: Sequence[Path] = (),
     log: Log = print,
 ) -> None:
     """Train one run and write its checkpoint folder `out`; an interrupted training goes on where its last state was.
 
-    A guidance-distilled model embeds the guidance that the pairs were made with. The backbone is left as it was.
-    Raises UserError if the pairs do not fit the backbone or if training diverges.
+    A guidance-distilled model embeds the guidance that the pairs were made with. `reference` are manifests of visits
+    (`make_visit`) whose errors need not be computed again. The backbone is left as it was; only full fine-tuning that
+    needs no reference in its steps frees the backbone's weights, so that one model is in memory, not two.
+    Raises UserError if the pairs do not fit the backbone, if a file of `reference` does not fit, or if training diverges.
     """
-    out = Path(out)
+    out, meter = Path(out), Meter(backbone.device)
+    loss, uncached = LOSSES[run.loss], PATHS[run.path].uncached
+    if loss.reference and run.reference == "cache" and uncached:
+        raise UserError(f"path {run.path}: {uncached}; set `reference: compute` for this run")
     settings = resolve_settings(backbone=backbone, pairs=pairs, run=run, seed=seed, draw_seed=draw_seed)
     accelerator = Accelerator(
         cpu=backbone.device.type == "cpu",
@@ -74,9 +84,18 @@ def train(
     )
     _announce(out.name, settings, batches, log)
     with workspace(out) as work:
+        source = Reference(backbone, batches.draws, settings["guidance"])
+        table = None
+        if loss.reference and run.reference == "cache":
+            total = run.steps * run.batch * run.accumulation
+            state = work / "reference.safetensors"
+            table = Table(source, batches, total, reference, state=state, key=fingerprint(settings), log=log)
         policy = ADAPTERS[run.adapter](backbone, run, seed)
         try:
-            session = Session(backbone, policy, batches, settings, accelerator, work, log)
+            if table or not loss.reference:
+                policy.forget_reference()
+            known = table or (Computed(source, batches, policy) if loss.reference else None)
+            session = Session(backbone, policy, batches, known, settings, accelerator, meter, work, log)
             cost = session.optimize()
             finished = work / "checkpoint"
             shutil.rmtree(finished, ignore_errors=True)
@@ -108,18 +127,12 @@ def learning_rate(run: Run, step: int) -> float:
     return run.learning_rate * min(1.0, (step + 1) / max(1, run.warmup))
 
 
-def pair_errors(backbone: Backbone, policy: Policy, batch: Batch, loss: Loss, guidance: float) -> PairErrors:
-    """The errors of policy (with gradient) and reference (without) on the batch, one forward pass each."""
-
-    def of(model: torch.nn.Module) -> list[torch.Tensor]:
-        v = backbone.velocity(batch.x, batch.t, batch.cond, guidance, transformer=model)
-        return list(errors(v, batch.u).chunk(2 if loss.loser else 1))
-
-    reference = []
-    if loss.reference:
-        with policy.reference() as model:
-            reference = of(model)
-    found = of(policy.model)
+def pair_errors(
+    backbone: Backbone, model: torch.nn.Module, batch: Batch, loss: Loss, guidance: float, known: list[torch.Tensor]
+) -> PairErrors:
+    """The errors of the policy `model` on the batch, in one forward pass, beside the `known` ones of the reference."""
+    found = errors_at(backbone, model, batch, guidance).chunk(2 if loss.loser else 1)
+    reference = [value.to(found[0].device) for value in known]
     return PairErrors(**dict(zip(("w", "l"), found)), **dict(zip(("ref_w", "ref_l"), reference)))
 
 
@@ -131,28 +144,30 @@ class Session:
         backbone: Backbone,
         policy: Policy,
         batches: Batches,
+        reference: ReferenceErrors | None,
         settings: dict[str, Any],
         accelerator: Accelerator,
+        meter: Meter,
         work: Path,
         log: Log,
     ):
         self.backbone, self.policy, self.batches, self.run = backbone, policy, batches, batches.run
         self.loss, self.schedule = LOSSES[self.run.loss], SCHEDULES[self.run.schedule]
+        self.reference, self.meter = reference, meter
         self.guidance, self.accelerator, self.log = settings["guidance"], accelerator, log
         self.key, self.file = fingerprint(settings), work / "state.pt"
         self.weights = policy.trainable
-        self.optimizer = accelerator.prepare_optimizer(
-            torch.optim.AdamW(self.weights.values(), lr=self.run.learning_rate, weight_decay=self.run.weight_decay)
-        )
+        adamw = {"lr": self.run.learning_rate, "weight_decay": self.run.weight_decay}
+        self.optimizer = accelerator.prepare_optimizer(torch.optim.AdamW(self.weights.values(), fused=True, **adamw))
         self.ema = EMA(self.weights, self.run.ema) if self.run.ema else None
         state = load_state(self.file, self.key, log)
         if state:
             log(f"resuming at step {state['step']}")
             self._restore(state)
+            meter.resume(state["cost"])
         offsets = state["offsets"] if state else {}
         self.start = state["step"] if state else 0
         self.logs = [JsonLines(work / name, offsets.get(name, 0)) for name in LOGS]
-        self.meter = Meter(backbone.device, state["cost"] if state else None)
 
     def optimize(self) -> dict[str, Any]:
         """Run all steps that are left, leave the final weights on the policy, and return what it cost."""
@@ -171,7 +186,9 @@ class Session:
             file.close()
         if self.ema:
             self.ema.copy_to(self.weights)
-        return self.meter.report()
+        none = {"reference_passes": 0, "shared_reference_passes": 0}
+        total = run.steps * run.batch * run.accumulation
+        return {**self.meter.report(), **(self.reference.passes(total) if self.reference else none)}
 
     def step(self, step: int) -> dict[str, Any]:
         """One optimizer step; returns its line of the log. Raises UserError if a logged number is not finite."""
@@ -180,11 +197,13 @@ class Session:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         for micro in range(run.accumulation):
-            batch = self.batches.at((step * run.accumulation + micro) * run.batch, run.batch)
+            position = (step * run.accumulation + micro) * run.batch
+            batch = self.batches.at(position, run.batch)
+            known = self.reference.at(position, run.batch) if self.reference else []
             beta = run.beta * self.schedule(batch.gap, step / run.steps, run.n1, run.n2)
             with accelerator.accumulate(self.policy.model):
                 with accelerator.autocast():
-                    found = pair_errors(self.backbone, self.policy, batch, self.loss, self.guidance)
+                    found = pair_errors(self.backbone, self.policy.model, batch, self.loss, self.guidance, known)
                 values = self.loss.function(found, beta)
                 accelerator.backward(values.mean())
                 if accelerator.sync_gradients:
@@ -192,7 +211,7 @@ class Session:
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             parts.append(per_pair(found, values, beta, self.loss))
-            self.meter.count(run.batch, len(batch.t) * (2 if self.loss.reference else 1))
+            self.meter.count(run.batch, len(batch.t))
         line = row(step, {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, norm, rate)
         for name, value in line.items():
             if value is not None and not math.isfinite(value):

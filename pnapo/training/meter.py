@@ -11,14 +11,18 @@ import torch
 class Meter:
     """Adds to the cost of earlier sessions. Work lost to a kill after the last state is not counted."""
 
-    def __init__(self, device: torch.device, earlier: dict[str, float] | None = None):
+    def __init__(self, device: torch.device):
         self.device = device
-        self.earlier = earlier or {"seconds": 0.0, "cpu_seconds": 0.0, "pairs_seen": 0, "forward_passes": 0}
+        self.earlier = {"seconds": 0.0, "cpu_seconds": 0.0, "pairs_seen": 0, "forward_passes": 0}
         self.pairs = self.passes = 0
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
+    def resume(self, earlier: dict[str, float]) -> None:
+        """Go on from the running sums of earlier sessions."""
+        self.earlier = earlier
+
     def count(self, pairs: int, passes: int) -> None:
-        """Count pairs seen, and samples passed forward through policy or reference."""
+        """Count pairs seen, and samples passed forward through the policy."""
         self.pairs += pairs
         self.passes += passes
 

@@ -14,8 +14,9 @@ from pnapo.objectives.reward_scale import resolve_reward_scale
 if TYPE_CHECKING:
     from pnapo.pairs.preferences import PreferencePairs
 
-# Lists of which one entry is in force here, and how often to save: they change nothing in the result.
-_IRRELEVANT = {"seeds", "on", "checkpoint_every"}
+# Lists of which one entry is in force here, how often to save, and when the reference is computed: they change nothing
+# in the result.
+_IRRELEVANT = {"seeds", "on", "checkpoint_every", "reference"}
 
 
 def resolve_settings(

@@ -19,8 +19,9 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write a state atomically: tensors, numbers, strings and containers of them."""
-    with atomic_path(path) as temporary:
-        torch.save(dict(state), temporary)
+    # Through a handle: given a path, torch writes its name, here a random one, into the file.
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        torch.save(dict(state), handle)
 
 
 def load_state(path: Path, fingerprint: str, log: Callable[[str], None]) -> dict[str, Any] | None:

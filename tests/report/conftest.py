@@ -28,7 +28,7 @@ RAW = {
     "models": {"sd3": {"family": "sd3", "path": "unused", "resolution": 8}},
     "prompts": {"safety": {"checkpoint": "unused"}, "semantic": {"clip": "unused"}},
     "rewards": {"hps": {"kind": "hps", "model": "unused", "checkpoint": "unused"}},
-    "testsets": {"freeform": {"path": "unused"}, "geneval": {"path": "unused", "images": 2}},
+    "testsets": {"freeform": {"source": "freeform"}, "geneval": {"source": "geneval", "images": 2}},
     "metrics": {
         "hps": {"kind": "reward", "reward": "hps", "testsets": ["freeform"]},
         "utility": {"kind": "utility", "testsets": ["freeform"]},
@@ -102,7 +102,8 @@ def results(tmp_path, script):
             place = folder / "runs" / "sd3" / f"{name}-s{seed}"
             write_text(place / "train_log.jsonl", "".join(json.dumps(x) + "\n" for x in log_lines(run, rng)))
             cost = dict.fromkeys(("seconds", "cpu_seconds", "gpu_seconds"), 1.5) | {"peak_memory_mb": 100.0}
-            write_json(place / "compute.json", cost | {"pairs_seen": 480, "forward_passes": 1920})
+            passes = {"forward_passes": 960, "reference_passes": 160, "shared_reference_passes": 800}
+            write_json(place / "compute.json", cost | passes | {"pairs_seen": 480})
     gap = np.abs(rng.normal(size=40)) * 0.01
     gap[:6] = 0
     labels = pd.DataFrame({"prompt_id": [f"{i:016x}" for i in range(40)], "gap": gap, "tie": gap == 0})

@@ -142,6 +142,7 @@ def trained(tmp_path, backbone_of, pairs, embeddings, settings):
             embeddings=changes.pop("embeddings", embeddings),
             seed=changes.pop("seed", 0),
             draw_seed=changes.pop("draw_seed", 0),
+            reference=changes.pop("reference_files", ()),
             run=settings(**changes),
             out=folder,
             log=lines.append,

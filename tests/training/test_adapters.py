@@ -8,6 +8,7 @@ from pnapo.objectives.losses import LOSSES
 from pnapo.training.adapters import ADAPTERS
 from pnapo.training.batches import Batch
 from pnapo.training.loop import pair_errors
+from pnapo.training.points import errors_at
 
 
 @pytest.fixture
@@ -21,6 +22,13 @@ def batch():
     return Batch(x, u, torch.tensor([0.2, 0.7] * 2), cond, torch.ones(2))
 
 
+def errors_of(backbone, policy, batch):
+    """The errors of policy and reference, at the same points."""
+    with policy.reference() as model:
+        known = errors_at(backbone, model, batch, 1.0).chunk(2)
+    return pair_errors(backbone, policy.model, batch, LOSSES["dpo"], 1.0, list(known))
+
+
 def test_every_configurable_adapter_exists():
     assert set(ADAPTERS) == set(get_args(Run.model_fields["adapter"].annotation))
 
@@ -31,14 +39,14 @@ def test_the_policy_starts_exactly_at_the_reference_and_only_it_learns(family, a
     backbone = backbone_of(family)
     before = {name: value.clone() for name, value in backbone.transformer.state_dict().items()}
     policy = ADAPTERS[adapter](backbone, settings(), seed=0)
-    found = pair_errors(backbone, policy, batch, LOSSES["dpo"], 1.0)
+    found = errors_of(backbone, policy, batch)
     assert torch.equal(found.margin, torch.zeros(2))
     assert found.w.requires_grad and not found.ref_w.requires_grad
     LOSSES["dpo"].function(found, torch.ones(2)).sum().backward()
     with torch.no_grad():
         for weight in policy.trainable.values():
             weight -= weight.grad if weight.grad is not None else 0
-    moved = pair_errors(backbone, policy, batch, LOSSES["dpo"], 1.0)
+    moved = errors_of(backbone, policy, batch)
     assert torch.equal(moved.ref_w, found.ref_w)
     assert not torch.equal(moved.w, found.w)
     policy.close()
@@ -55,7 +63,7 @@ def test_a_perfectly_straight_teacher_gives_no_gradient_at_the_start(backbone_of
         straight = batch._replace(u=backbone.velocity(batch.x, batch.t, batch.cond))
     sizes = []
     for case in (straight, batch):
-        found = pair_errors(backbone, policy, case, LOSSES["dpo"], 1.0)
+        found = errors_of(backbone, policy, case)
         LOSSES["dpo"].function(found, torch.full((2,), 5000.0)).mean().backward()
         sizes.append(max(w.grad.abs().max().item() for w in policy.trainable.values() if w.grad is not None))
         policy.model.zero_grad()
@@ -77,5 +85,5 @@ def test_the_adapters_start_is_seeded_and_leaves_the_global_generator_alone(back
 def test_flux_embeds_the_guidance_it_is_trained_with(backbone_of, settings, batch):
     backbone = backbone_of("flux")
     policy = ADAPTERS["lora"](backbone, settings(), seed=0)
-    one, other = (pair_errors(backbone, policy, batch, LOSSES["sft"], scale).w for scale in (1.0, 3.5))
+    one, other = (pair_errors(backbone, policy.model, batch, LOSSES["sft"], scale, []).w for scale in (1.0, 3.5))
     assert not torch.equal(one, other)

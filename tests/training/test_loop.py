@@ -17,7 +17,7 @@ def weights_of(folder):
 
 
 def test_dpo_starts_at_log_2_and_learns_the_preferences(trained):
-    run = trained(steps=12)
+    run = trained(steps=12, batch=8)  # 16 rows, as many as the reference's passes have: equal to the last bit
     log = read_log(run.folder / "train_log.jsonl")
     assert [line["step"] for line in log] == list(range(12))
     assert all(tuple(line) == COLUMNS for line in log)
@@ -36,7 +36,7 @@ def test_flux_trains_too_with_the_guidance_of_its_pairs(trained, pairs):
     logs = []
     for guidance in (1.0, 3.5):
         made = replace(pairs, settings={"family": "flux", "guidance": guidance})
-        run = trained(f"guidance-{guidance}", family="flux", pairs=made, steps=3)
+        run = trained(f"guidance-{guidance}", family="flux", pairs=made, steps=3, batch=8)
         logs.append(read_log(run.folder / "train_log.jsonl"))
         assert json.loads((run.folder / "settings.json").read_text())["guidance"] == guidance
     assert logs[0][0]["margin"] == 0.0 and logs[0][2]["margin"] != 0.0
@@ -76,7 +76,8 @@ def test_accumulation_equals_the_larger_batch(trained, loss):
         )
     cost = [json.loads((run.folder / "compute.json").read_text()) for run in (whole, halves)]
     assert cost[0]["pairs_seen"] == cost[1]["pairs_seen"] == 16
-    assert cost[0]["forward_passes"] == cost[1]["forward_passes"] == 16 * (4 if loss == "dpo" else 1)
+    assert cost[0]["forward_passes"] == cost[1]["forward_passes"] == 16 * (2 if loss == "dpo" else 1)
+    assert cost[0]["reference_passes"] == cost[1]["reference_passes"] == (32 if loss == "dpo" else 0)
     assert cost[0]["gpu_seconds"] == 0 and cost[0]["seconds"] > 0 and cost[0]["peak_memory_mb"] > 50
 
 

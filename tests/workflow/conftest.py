@@ -28,11 +28,13 @@ class Project:
                 shutil.copy(ROOT / name, folder / name)
         (folder / "assets").symlink_to(ROOT / "assets")
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Run Snakemake here; stdout and stderr together as `stdout`."""
+    def snakemake(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess:
+        """Run Snakemake here, with a changed environment; stdout and stderr together as `stdout`."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
         environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
         environment["XDG_CACHE_HOME"] = str(self.folder / ".cache")
+        environment.setdefault("PNAPO_WARM_OWNER", str(os.getpid()))  # one warm process for all runs in a project
+        environment |= changed
         return subprocess.run(
             command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

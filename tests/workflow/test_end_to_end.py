@@ -55,6 +55,20 @@ def test_everything_is_made_and_intact(finished) -> None:
     assert page.startswith("<!doctype html>") and "http://" not in page.replace("http://www.w3.org", "")
 
 
+def test_warm_and_plain_processes_make_the_same(finished, new_project) -> None:
+    plain, checkpoint = new_project(), "results/runs/sd3/pnapo-s0/manifest.json"
+    shutil.copy(finished.folder / "config.yaml", plain.folder / "config.yaml")
+    done = plain.snakemake("--", checkpoint, PNAPO_WARM="0")
+    assert done.returncode == 0, done.stdout
+    made = [path for path in (plain.folder / "results").rglob("*") if path.is_file()]
+    assert len(made) > 40
+    clocks = ("logs", "benchmarks", "compute.json", "speed.jsonl", "timing.json")
+    for path in made:
+        if not any(name in path.parts for name in clocks):
+            twin = finished.folder / path.relative_to(plain.folder)
+            assert path.read_bytes() == twin.read_bytes(), path
+
+
 def test_nothing_is_made_twice(finished) -> None:
     assert finished.plan() == {}
     for folder in ("pnapo", "workflow_scripts", "rules", "results/pairs", "results/runs", "results/prompts"):
@@ -73,6 +87,16 @@ def test_a_changed_beta_touches_that_run_only(finished) -> None:
 
 def test_a_new_seed_leaves_the_old_ones(finished) -> None:
     assert finished.plan("--config", "runs={pnapo: {seeds: [0, 1]}}") == ONE_RUN
+
+
+def test_the_references_errors_are_made_again_only_for_other_draws(finished) -> None:
+    same = "beta: 301, loss: dpo, schedule: anneal, learning_rate: 2e-4, lora_rank: 4, seeds: [0]"
+    assert finished.plan("--config", f"runs={{pnapo: {{{same}}}}}") == ONE_RUN
+    assert finished.plan("--config", "seed=1") == {"cache_reference": 2, **BOTH_RUNS}
+    other = {"cache_reference": 1, **ONE_RUN}
+    assert finished.plan("--config", "runs={pnapo: {time_sampling: logit_normal}}") == other
+    longer = finished.snakemake("--dry-run", "--config", "runs={pnapo: {steps: 3}}").stdout
+    assert "stored path, uniform, visit 0001" in longer and "visit 0000" not in longer
 
 
 def test_statistics_touch_the_tables_only(finished) -> None:

@@ -1,9 +1,14 @@
 """What Snakemake would do, from nothing: each rule as often as the configuration asks for it."""
 
+from pathlib import Path
+
+import yaml
+
 STORY = {
     **{"write_source": 1, "read_source": 1, "filter_unsafe": 1, "drop_near_duplicates": 1},
     **{"drop_semantic_duplicates": 1, "cluster_prompts": 1, "select_prompts": 1, "funnel_table": 1},
     **{"write_testset": 3, "embed_prompts": 4, "generate_pairs": 2, "collect_pairs": 1, "label_pairs": 4, "train": 3},
+    "cache_reference": 2 * 6,  # two paths, 200 steps of 16 pairs: six whole visits of 480 prompts
     # base and three runs on three test sets; four rewards and utility on two of them, utility and GenEval on the third
     **{"generate_images": 12, "score_images": 4 * (2 * 5 + 2)},
     **{"main_table": 1, "geneval_table": 1, "compute_table": 1, "report": 1},
@@ -36,6 +41,17 @@ def test_an_overlay_adds_to_the_configuration(pristine) -> None:
     jobs = pristine.plan("--configfile", "overlay.yaml", "--", "elsewhere/tables/compute.csv")
     assert jobs["train"] == 5
     overlay.unlink()
+
+
+def test_the_base_model_alone_can_be_measured_and_without_geneval(new_project) -> None:
+    project = new_project()
+    config = yaml.safe_load(Path(__file__).with_name("tiny.yaml").read_text("utf-8"))
+    config["runs"] = {}
+    del config["metrics"]["geneval"]
+    (project.folder / "config.yaml").write_text(yaml.safe_dump(config))
+    jobs = project.plan()
+    assert not {"train", "cache_reference", "geneval_table"} & set(jobs)
+    assert (jobs["generate_images"], jobs["score_images"], jobs["report"]) == (1, 1, 1)
 
 
 def test_the_world_is_made_only_when_asked_for(pristine) -> None:

@@ -1,0 +1,119 @@
+"""Where a run takes the reference's errors from: a table filled before the first step, or forward passes in each step.
+
+Both go through `Reference.errors`, so on a CPU the loss curves are the same to the last bit.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pnapo.errors import UserError
+from pnapo.training.adapters import Policy
+from pnapo.training.batches import Batches
+from pnapo.training.draws import visits_at
+from pnapo.training.reference import ROWS, Log, Reference, read_visit, sample_keys
+
+
+class ReferenceErrors(ABC):
+    """e_ref of a run's pairs, by position in its sequence of pairs."""
+
+    @abstractmethod
+    def at(self, position: int, size: int) -> list[torch.Tensor]:
+        """e_ref [size] of the winners, then (if the loss needs them) of the losers, on the CPU."""
+
+    @abstractmethod
+    def passes(self, pairs: int) -> dict[str, int]:
+        """Samples passed forward through the reference for the first `pairs` pairs: by this run, and for all runs."""
+
+
+class Table(ReferenceErrors):
+    """Errors known before the first step: no reference model is needed after that.
+
+    `manifests` are visits made for all runs (`make_visit`). What they lack of the run's `total` pairs is computed here,
+    at once; the file `state` keeps it through a kill, if `key` still says the same of the run. Raises UserError that names
+    a file of `manifests` which is damaged, or was made with other settings or for other pairs.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        batches: Batches,
+        total: int,
+        manifests: Sequence[Path],
+        *,
+        state: Path,
+        key: str,
+        log: Log,
+    ):
+        pairs, self.seed = batches.pairs, batches.seed
+        indices, visits = visits_at(0, total, len(pairs.prompt_ids), self.seed)
+        latents = {"w": (pairs.x0_w, pairs.xT_w), "l": (pairs.x0_l, pairs.xT_l)}
+        self.sides = len(batches.sides)
+        self.errors = torch.full((self.sides, len(pairs.prompt_ids), int(visits.max()) + 1), torch.nan)
+        if manifests:
+            keys = [sample_keys(pairs.prompt_ids, *latents[side], batches.draws.embeddings) for side in batches.sides]
+        for manifest in manifests:
+            visit, found = read_visit(manifest, reference.settings)
+            if visit < self.errors.shape[2]:
+                try:
+                    known = [[found[key] for key in side] for side in np.stack(keys).tolist()]
+                except KeyError:
+                    raise UserError(
+                        f"{manifest}: reference errors of other pairs or embeddings; delete it and run again"
+                    ) from None
+                self.errors[:, :, visit] = torch.tensor(known)
+        lacking = self.errors[0, indices, visits].isnan().numpy()
+        indices, visits = np.tile(indices[lacking], self.sides), np.tile(visits[lacking], self.sides)
+        sides = np.repeat(np.arange(self.sides), lacking.sum())
+        self.own, self.known = len(indices), self.sides * int((~lacking).sum())
+        log(f"reference errors: {self.known} read from {len(manifests)} files, {self.own} to be computed for this run")
+        key = hashlib.sha256(key.encode() + np.stack([sides, indices, visits]).tobytes()).hexdigest()
+        self.errors[sides, indices, visits] = reference.all_errors(
+            self.own,
+            lambda part: batches.samples(*(value[part.start : part.stop] for value in (sides, indices, visits))),
+            state,
+            key,
+            log,
+        )
+
+    def at(self, position: int, size: int) -> list[torch.Tensor]:
+        indices, visits = visits_at(position, size, self.errors.shape[1], self.seed)
+        return list(self.errors[:, indices, visits])
+
+    def passes(self, pairs: int) -> dict[str, int]:
+        return {"reference_passes": self.own, "shared_reference_passes": self.known}
+
+
+class Computed(ReferenceErrors):
+    """Errors computed when a step asks for them, in blocks of ROWS rows along the run's sequence of pairs."""
+
+    def __init__(self, reference: Reference, batches: Batches, policy: Policy):
+        self.reference, self.batches, self.policy = reference, batches, policy
+        self.sides = len(batches.sides)
+        self.block = ROWS // self.sides
+        self.blocks: dict[int, torch.Tensor] = {}
+
+    def at(self, position: int, size: int) -> list[torch.Tensor]:
+        wanted = range(position // self.block, (position + size - 1) // self.block + 1)
+        self.blocks = {
+            number: self.blocks[number] if number in self.blocks else self._make(number) for number in wanted
+        }
+        start = position - wanted.start * self.block
+        return list(torch.cat([self.blocks[number] for number in wanted], 1)[:, start : start + size])
+
+    def _make(self, number: int) -> torch.Tensor:
+        """The errors [sides, block] of block `number`."""
+        indices, visits = visits_at(
+            number * self.block, self.block, len(self.batches.pairs.prompt_ids), self.batches.seed
+        )
+        sides = np.repeat(np.arange(self.sides), self.block)
+        samples = self.batches.samples(sides, np.tile(indices, self.sides), np.tile(visits, self.sides))
+        with self.policy.reference() as model:
+            return self.reference.errors(samples, model).view(self.sides, self.block)
+
+    def passes(self, pairs: int) -> dict[str, int]:
+        return {"reference_passes": pairs * self.sides, "shared_reference_passes": 0}

@@ -1,0 +1,44 @@
+# The frozen reference's errors: one job for each visit of the pair set, path and distribution of t. Runs share them,
+# whatever their loss, schedule, β, learning rate, rank, reward or training seed (`reference_visits` in common.smk).
+rule cache_reference:
+    input:
+        pairs="<results>/pairs/{backbone}/manifest.json",
+        embeddings="<results>/embeddings/{backbone}/selected/manifest.json",
+        weights=lambda wildcards: model_weights(wildcards.backbone),
+        code=code("cache_reference"),
+    output:
+        "<results>/reference/{backbone}/{path}-{time_sampling}/visit-{visit}.json",
+    log:
+        "<logs>/reference/{backbone}/{path}-{time_sampling}/visit-{visit}.log",
+    benchmark:
+        "<benchmarks>/reference/{backbone}/{path}-{time_sampling}/visit-{visit}.tsv"
+    wildcard_constraints:
+        path=one_of(PATHS),
+        time_sampling=one_of(TIMES),
+        visit=r"\d{4}",
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=1440,
+        gpu=GPU,
+        device=DEVICE,
+    params:
+        model=lambda wildcards: as_json(CONFIG.models[wildcards.backbone]),
+        draw_seed=CONFIG.seed,
+        visit=lambda wildcards: int(wildcards.visit),
+    message:
+        "Taking the errors of {wildcards.backbone} itself on the {wildcards.path} path, {wildcards.time_sampling}, visit {wildcards.visit}"
+    shell:
+        "python workflow_scripts/cache_reference.py"
+        " --pairs {input.pairs:q}"
+        " --embeddings {input.embeddings:q}"
+        " --model {params.model:q}"
+        " --path {wildcards.path}"
+        " --time-sampling {wildcards.time_sampling}"
+        " --draw-seed {params.draw_seed}"
+        " --visit {params.visit}"
+        " --device {resources.device}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,103 @@
+"""The server: one for each environment, never stale, gone with its owner, and no loss when it cannot be."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+IMPORTED = (
+    "import sys\nprint('heavy' in sys.modules)\nif 'load' in sys.argv:\n    import heavy\n    print(heavy.VALUE)\n"
+)
+
+
+def test_libraries_are_imported_once_and_before_the_job(repository):
+    # `heavy` stands in the server's own path as an installed library does, and counts how often it is imported.
+    repository.write("lib/heavy.py", "VALUE = 3\nopen(__file__ + '.count', 'a').write('x')\n")
+    repository.write("jobs/use.py", IMPORTED)
+    library = str(repository.root / "lib")
+    outputs = [repository.run("jobs/use.py", "load", PYTHONPATH=library)[1] for _ in range(3)]
+    assert outputs == ["True\n3\n"] * 3
+    assert (repository.root / "lib" / "heavy.py.count").read_text() == "x"
+
+
+def test_a_library_that_cannot_be_imported_is_the_jobs_affair(repository):
+    repository.write(
+        "jobs/careful.py", "try:\n    import nowhere_to_be_found\nexcept ImportError:\n    print('without')\n"
+    )
+    assert repository.run("jobs/careful.py")[:2] == (0, "without\n")
+
+
+def test_jobs_run_the_code_as_it_is(repository):
+    repository.write("jobs/use.py", "from pnapo.thing import VALUE\nprint(VALUE)\n")
+    for value in (1, 22):
+        repository.write("pnapo/thing.py", f"VALUE = {value}\n")
+        assert repository.run("jobs/use.py")[1] == f"{value}\n"
+    assert len(repository.servers()) == 1
+
+
+def test_another_environment_has_another_server(repository):
+    repository.write("jobs/tell.py", "import os\nprint(os.environ['OMP_NUM_THREADS'])\n")
+    assert [repository.run("jobs/tell.py", OMP_NUM_THREADS=n)[1] for n in "121"] == ["1\n", "2\n", "1\n"]
+    assert len(repository.servers()) == 2
+
+
+def test_a_changed_server_is_started_anew(repository):
+    repository.write("jobs/hello.py", "print('hello')\n")
+    repository.run("jobs/hello.py")
+    (old,) = repository.servers()
+    source = repository.root / "pnapo" / "warm" / "job.py"
+    source.write_text(source.read_text() + "# changed\n")
+    assert repository.run("jobs/hello.py")[1] == "hello\n"
+    assert {p.pid for p in repository.servers()} - {old.pid}
+
+
+def test_many_jobs_at_once_share_one_server(repository):
+    repository.write("jobs/number.py", "import sys, time\ntime.sleep(0.3)\nprint(sys.argv[1])\n")
+    jobs = [repository.start("jobs/number.py", str(k)) for k in range(12)]
+    assert [job.communicate(timeout=60)[0] for job in jobs] == [f"{k}\n" for k in range(12)]
+    assert len(repository.servers()) == 1
+
+
+def test_it_ends_with_its_owner(repository):
+    repository.write("jobs/hello.py", "print('hello')\n")
+    owner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    repository.run("jobs/hello.py", PNAPO_WARM_OWNER=str(owner.pid))
+    assert len(repository.servers()) == 1
+    owner.kill()
+    owner.wait()
+    repository.until(lambda: not repository.servers())
+    assert not [f for f in os.listdir(repository.runtime / f"pnapo-{os.getuid()}") if not f.endswith(".lock")]
+
+
+def test_after_a_killed_server_the_next_job_starts_another(repository):
+    repository.write("jobs/hello.py", "print('hello')\n")
+    repository.run("jobs/hello.py")
+    (server,) = repository.servers()
+    server.send_signal(signal.SIGKILL)
+    server.wait(20)
+    assert repository.run("jobs/hello.py")[:2] == (0, "hello\n")
+    assert [p.pid for p in repository.servers()] not in ([], [server.pid])
+
+
+@pytest.mark.parametrize("trouble", ["foreign folder", "no server", "no room"])
+def test_without_a_server_jobs_are_plain_processes(repository, trouble):
+    repository.write("jobs/tell.py", "import os, sys\nprint(sys.argv[1:], os.getppid())\nsys.exit(5)\n")
+    if trouble == "foreign folder":
+        (repository.runtime / f"pnapo-{os.getuid()}").mkdir(mode=0o755)
+    elif trouble == "no server":
+        repository.write("pnapo/warm/server.py", "raise SystemExit(1)\n")
+    else:
+        (repository.runtime / f"pnapo-{os.getuid()}").write_text("in the way")
+    status, out, err = repository.run("jobs/tell.py", "a b")
+    assert (status, out, err) == (5, f"['a b'] {os.getpid()}\n", "")
+    assert not repository.servers()
+
+
+def test_the_socket_is_the_users_alone(repository):
+    repository.write("jobs/hello.py", "print('hello')\n")
+    repository.run("jobs/hello.py")
+    folder = repository.runtime / f"pnapo-{os.getuid()}"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir() if path.suffix != ".lock")
