@@ -13,7 +13,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 endif
 
-.PHONY: help setup reproduce test test-fast lint format lock docs readme world ship-world clean
+.PHONY: help setup reproduce test test-fast lint format lock docs readme bench world ship-world clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -76,10 +76,16 @@ readme: setup ## write the README's table and image grid from results/
 	@PYTHONPATH=. $(BIN)/python workflow_scripts/update_readme.py --results results
 	@PYTHONPATH=. $(BIN)/python workflow_scripts/readme_figures.py --results results --out assets/readme/grid.png
 
+bench: setup ## measure how fast it is, into docs/performance.md
+	@$(BIN)/python benchmarks/run.py
+
 world: setup ## train the embedded world's models from nothing (two hours)
 	@$(BIN)/snakemake --cores $(CORES) --quiet host reason -- world
 
-ship-world: setup ## copy a finished world's models to assets/world
+ship-bench: setup ## measure how fast it is, into docs/performance.md
+	@$(BIN)/python benchmarks/run.py
+
+world: setup ## copy a finished world's models to assets/world
 	@$(BIN)/snakemake --cores $(CORES) --quiet host reason -- ship_world
 
 clean: ## remove the environment and all caches; results stay

@@ -56,12 +56,10 @@ class Safety(Section):
 
 
 class NearDuplicates(Section):
-    """Removal of near-duplicates by Jaccard similarity of word n-grams (MinHash LSH, candidates verified exactly)."""
+    """Removal of near-duplicates by Jaccard similarity of word n-grams, found and measured exactly."""
 
-    threshold: Probability = Field(0.8, description="Smallest Jaccard similarity of a duplicate.")
+    threshold: float = Field(0.8, gt=0, le=1, description="Smallest Jaccard similarity of a duplicate.")
     ngram: Positive = Field(2, description="Words per shingle.")
-    permutations: Positive = Field(128, description="Length of the MinHash signature.")
-    seed: int = Field(0, ge=0, description="Seed of the permutations.")
 
 
 class Semantic(Section):

@@ -9,10 +9,12 @@ from pnapo.errors import UserError
 def cluster(embeddings: np.ndarray, settings: Clusters) -> np.ndarray:
     """The cluster of each unit embedding [N, D], int64 [N]; spherical k-means, the same for the same input on one machine.
 
-    Raises UserError if there are fewer (distinct) prompts than clusters.
+    Raises UserError if there are fewer (distinct) prompts than clusters, or if an embedding is not finite.
     """
     import faiss
 
+    if not np.isfinite(embeddings).all():
+        raise UserError("prompts: an embedding is not finite; check the CLIP weights of prompts.semantic")
     distinct = len(np.unique(embeddings, axis=0))
     if distinct < settings.count:
         raise UserError(

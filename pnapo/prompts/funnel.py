@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from pnapo.artifacts import read_table
+from pnapo.errors import UserError
 
 CAPTION = (
     "Prompts kept and removed by each step. Precision, recall and the share of safe prompts removed are measured against "
@@ -32,7 +33,7 @@ STEPS = (
 
 
 def groups(truth: pd.DataFrame, links: Iterable[str]) -> dict[str, str]:
-    """The group of each prompt id: the root of its links."""
+    """The group of each prompt id: the root of its links. Raises UserError for a link to a prompt that is not listed."""
     parent = dict(zip(truth["prompt_id"], truth["prompt_id"]))
 
     def root(name: str) -> str:
@@ -43,13 +44,16 @@ def groups(truth: pd.DataFrame, links: Iterable[str]) -> dict[str, str]:
 
     for column in links:
         for child, target in zip(truth["prompt_id"], truth[column]):
+            if target and target not in parent:
+                raise UserError(f"truth: {column} of prompt {child} names {target}, which the table does not list")
             if target:
                 parent[root(child)] = root(target)
     return {name: root(name) for name in parent}
 
 
 def _duplicates(entered: pd.Series, removed: pd.Series, group: dict[str, str]) -> dict[str, float]:
-    """Precision and recall of a duplicate filter."""
+    """Precision and recall of a duplicate filter, over the prompts whose truth is known."""
+    removed = removed[removed.isin(group)]
     sizes = entered.map(group).value_counts()
     positives = int((sizes - 1).sum())
     per_group = removed.map(group).value_counts()
@@ -61,6 +65,8 @@ def _duplicates(entered: pd.Series, removed: pd.Series, group: dict[str, str]) -
 
 
 def _safety(entered: pd.Series, removed: pd.Series, unsafe: dict[str, bool]) -> dict[str, float]:
+    """How right the safety filter was on the prompts whose truth is known."""
+    entered = entered[entered.isin(unsafe)]
     bad, gone = entered.map(unsafe).astype(bool), entered.isin(set(removed))
     return {
         "precision": float(bad[gone].mean()) if gone.any() else float("nan"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pnapo.artifacts import atomic_path
+from pnapo.artifacts import write_checkpoint
 from pnapo.rewards.aesthetic import new_head
 from pnapo.world import utility
 from pnapo.world.clip import damage, encoders, normalise
@@ -16,8 +16,7 @@ from pnapo.world.vae import random_scenes
 
 def ratings(images: np.ndarray) -> np.ndarray:
     """Ratings 1..10 of uint8 pictures [N, 32, 32, 3]: their true drawing quality, stretched."""
-    found = [[d for d in utility._DETECTOR.detect(image) if d.score > utility.THRESHOLD] for image in images]
-    return np.array([1 + 9 * utility.quality(image, d) for image, d in zip(images, found)], np.float32)
+    return np.array([1 + 9 * utility.look(image).quality for image in images], np.float32)
 
 
 def train_aesthetic(clip: torch.nn.Module, samples: Samples, out: Path, *, steps: int, seed: int) -> float:
@@ -25,7 +24,8 @@ def train_aesthetic(clip: torch.nn.Module, samples: Samples, out: Path, *, steps
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     rendered = np.stack([damage(damage(render(s, rng), rng), rng) for s in random_scenes(rng, 2000)])
-    images = np.concatenate([samples.images.reshape(-1, 32, 32, 3)[:6000], rendered])
+    drawn = samples.images.reshape(-1, 32, 32, 3)
+    images = np.concatenate([drawn[rng.permutation(len(drawn))[:12000]], rendered])
     targets = torch.from_numpy(ratings(images))
     encode_image, _ = encoders(clip.eval())
     with torch.no_grad():
@@ -41,8 +41,7 @@ def train_aesthetic(clip: torch.nn.Module, samples: Samples, out: Path, *, steps
         loss.backward()
         optimizer.step()
     head.eval()
-    with atomic_path(out) as temporary:
-        torch.save({name: value.half() for name, value in head.state_dict().items()}, temporary)
+    write_checkpoint(out, {name: value.half() for name, value in head.state_dict().items()})
     with torch.no_grad():
         predicted = head(features[held])[:, 0]
     return float(torch.corrcoef(torch.stack([predicted, targets[held]]))[0, 1])

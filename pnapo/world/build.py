@@ -71,20 +71,23 @@ def _samples(kind: str) -> Callable[[Path, Path, dict, Log], None]:
     return make
 
 
-def _hps(folder: Path, world: Path, settings: dict, log: Log) -> None:
-    import torch
+def _votes(world: Path):
+    from pnapo.world.samples import load_samples
 
-    from pnapo.artifacts import atomic_path, read_tensors
+    return load_samples(*(world / f"samples_{kind}" / "votes.safetensors" for kind in ("sd3", "flux")))
+
+
+def _hps(folder: Path, world: Path, settings: dict, log: Log) -> None:
+    from pnapo.artifacts import read_tensors, write_checkpoint
     from pnapo.world.clip import new_open_clip, write_open_clip_folder
     from pnapo.world.preference import train_preference
-    from pnapo.world.samples import load_samples
 
     write_open_clip_folder(folder)
     model = new_open_clip(folder, settings["seed"])
     model.load_state_dict(read_tensors(world / "clip" / "open_clip_model.safetensors"))
-    train_preference(model, load_samples(world / "samples_sd3" / "votes.safetensors"), **settings, log=log)
-    with atomic_path(folder / "HPS_v2.1.pt") as temporary:
-        torch.save({"state_dict": {name: value.half() for name, value in model.state_dict().items()}}, temporary)
+    train_preference(model, _votes(world), **settings, log=log)
+    halves = {name: value.half() for name, value in model.state_dict().items()}
+    write_checkpoint(folder / "HPS_v2.1.pt", {"state_dict": halves})
 
 
 def _pickscore(folder: Path, world: Path, settings: dict, log: Log) -> None:
@@ -92,10 +95,9 @@ def _pickscore(folder: Path, world: Path, settings: dict, log: Log) -> None:
     from transformers import CLIPModel, CLIPProcessor
 
     from pnapo.world.preference import train_preference
-    from pnapo.world.samples import load_samples
 
     model = CLIPModel.from_pretrained(world / "pickclip", dtype=torch.float32)
-    train_preference(model, load_samples(world / "samples_sd3" / "votes.safetensors"), **settings, log=log)
+    train_preference(model, _votes(world), **settings, log=log)
     model.half().save_pretrained(folder)
     CLIPProcessor.from_pretrained(world / "pickclip").save_pretrained(folder)
 
@@ -104,12 +106,10 @@ def _aesthetic(folder: Path, world: Path, settings: dict, log: Log) -> None:
     from pnapo.artifacts import read_tensors
     from pnapo.world.aesthetic import train_aesthetic
     from pnapo.world.clip import new_open_clip
-    from pnapo.world.samples import load_samples
 
     clip = new_open_clip(world / "clip", 0)
     clip.load_state_dict(read_tensors(world / "clip" / "open_clip_model.safetensors"))
-    samples = load_samples(world / "samples_sd3" / "votes.safetensors")
-    correlation = train_aesthetic(clip, samples, folder / "linearMSE.pth", **settings)
+    correlation = train_aesthetic(clip, _votes(world), folder / "linearMSE.pth", **settings)
     log(f"aesthetic: correlation with the true drawing quality {correlation:.3f}")
 
 
@@ -150,9 +150,19 @@ def make_part(part: str, world: Path, settings: dict, log: Log = print) -> None:
 def finish_part(part: str, world: Path, settings: dict, cpu_seconds: float) -> None:
     """Write the manifest of a part that has been made, and beside it what it cost."""
     folder = world / part
+    _forget_origins(folder)
     write_json(folder / "cost.json", {"cpu_seconds": round(cpu_seconds)})
     names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
     write_manifest(folder, f"world {part}", settings, [n for n in names if n not in ("manifest.json", "cost.json")])
+
+
+def _forget_origins(folder: Path) -> None:
+    """Take the folders that a model was loaded from in training out of its configurations."""
+    for name in ("model_index.json", "config.json"):
+        for path in folder.rglob(name):
+            config = json.loads(path.read_text("utf-8"))
+            if config.pop("_name_or_path", None) is not None:
+                write_json(path, config)
 
 
 def ship(world: Path, quality: dict, assets: Path) -> None:

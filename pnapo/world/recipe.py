@@ -2,7 +2,7 @@
 
 _BASE = {"batch": 32, "learning_rate": 1.5e-3, "pool": 24000, "ema": 0.999, "dropout": 0.1, "seed": 0}
 _CLIP = {"batch": 128, "learning_rate": 1e-3}
-_VOTES = {"steps": 1000, "batch": 64, "learning_rate": 3e-4}
+_VOTES = {"steps": 3500, "batch": 64, "learning_rate": 5e-4}
 
 PARTS: dict[str, dict] = {
     "vae": {"steps": 12000, "batch": 8, "learning_rate": 2e-3, "kl_weight": 1e-4, "seed": 0},
@@ -11,8 +11,8 @@ PARTS: dict[str, dict] = {
     "clip": {"steps": 2500, "hard_steps": 900, "seed": 0, **_CLIP},
     "pickclip": {"steps": 900, "hard_steps": 800, "seed": 10, **_CLIP},
     "detoxify": {"steps": 400, "batch": 64, "learning_rate": 2e-3, "seed": 0},
-    "samples_sd3": {"votes": 4000, "heldout": 600, "steps": 20, "seed": 100},
-    "samples_flux": {"votes": 0, "heldout": 600, "steps": 20, "seed": 200},
+    "samples_sd3": {"votes": 10000, "heldout": 600, "steps": 20, "seed": 100},
+    "samples_flux": {"votes": 6000, "heldout": 600, "steps": 20, "seed": 200},
     "hps": {"seed": 1, **_VOTES},
     "pickscore": {"seed": 2, **_VOTES},
     "aesthetic": {"steps": 1500, "seed": 0},
@@ -24,9 +24,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "flux": ("vae",),
     "samples_sd3": ("sd3",),
     "samples_flux": ("flux",),
-    "hps": ("clip", "samples_sd3"),
-    "pickscore": ("pickclip", "samples_sd3"),
-    "aesthetic": ("clip", "samples_sd3"),
+    "hps": ("clip", "samples_sd3", "samples_flux"),
+    "pickscore": ("pickclip", "samples_sd3", "samples_flux"),
+    "aesthetic": ("clip", "samples_sd3", "samples_flux"),
 }
 
 # What is shipped under assets/world; the other parts only serve to make these.

@@ -95,17 +95,22 @@ def arrange(scene: Scene, rng: np.random.Generator) -> Picture:
     return Picture(background, tuple(placed))
 
 
+def paste(canvas: np.ndarray, shape: str, color: str, x: int, y: int) -> None:
+    """Draw one object, centred at (x, y), onto a float32 [32, 32, 3] canvas in place; what lies outside is cut off."""
+    top, left = y - SPRITE // 2, x - SPRITE // 2
+    y0, x0 = max(top, 0), max(left, 0)
+    y1, x1 = min(top + SPRITE, SIZE), min(left + SPRITE, SIZE)
+    alpha = sprite(shape)[y0 - top : y1 - top, x0 - left : x1 - left, None]
+    region = canvas[y0:y1, x0:x1]
+    region += alpha * (np.asarray(COLORS[color], np.float32) - region)
+
+
 def draw(picture: Picture) -> np.ndarray:
     """The picture as uint8 [32, 32, 3]."""
     canvas = np.empty((SIZE, SIZE, 3), np.float32)
     canvas[:] = BACKGROUNDS[picture.background]
     for item in picture.objects:
-        top, left = item.y - SPRITE // 2, item.x - SPRITE // 2
-        y0, x0 = max(top, 0), max(left, 0)
-        y1, x1 = min(top + SPRITE, SIZE), min(left + SPRITE, SIZE)
-        alpha = sprite(item.shape)[y0 - top : y1 - top, x0 - left : x1 - left, None]
-        region = canvas[y0:y1, x0:x1]
-        region += alpha * (np.asarray(COLORS[item.color], np.float32) - region)
+        paste(canvas, item.shape, item.color, item.x, item.y)
     return np.rint(canvas).astype(np.uint8)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
-from pnapo.artifacts import atomic_path
+from pnapo.artifacts import write_checkpoint
 from pnapo.world.captions import freeform, paraphrase, training_caption, with_styles, words
 from pnapo.world.raw_prompts import BODIES, FILLERS, HARMLESS, INSULTS, SEXUAL, VIOLENT, near_duplicate, unsafe_prompt
 from pnapo.world.vae import random_scenes
@@ -82,5 +82,4 @@ def train_safety(folder: Path, *, steps: int, batch: int, learning_rate: float, 
         "config": {"arch": {"type": "BERT", "args": architecture}, "dataset": {"args": {"classes": list(CLASSES)}}},
         "state_dict": {name: value.half() for name, value in model.state_dict().items()},
     }
-    with atomic_path(folder / "toxic.ckpt") as temporary:
-        torch.save(checkpoint, temporary)
+    write_checkpoint(folder / "toxic.ckpt", checkpoint)

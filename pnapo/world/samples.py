@@ -32,6 +32,16 @@ class Samples:
         )
 
 
+def joined(*parts: Samples) -> Samples:
+    """Several sets of samples as one."""
+    return Samples(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.utilities for part in parts]),
+        [caption for part in parts for caption in part.captions],
+        [scene for part in parts for scene in part.scenes],
+    )
+
+
 def draw_captions(count: int, splits: Sequence[str], rng: np.random.Generator) -> list[tuple[Scene, str]]:
     """Scenes of the given splits in equal shares of the families, two thirds with a background, and captions."""
     pools = {f: [s for split in splits for s in scenes_of(split, f)] for f in FAMILIES}
@@ -78,11 +88,10 @@ def save_samples(path: Path, samples: Samples) -> None:
 
 def load_samples(*paths: Path) -> Samples:
     """Read one or several files of samples."""
-    tensors = [read_tensors(path) for path in paths]
-    texts = [read_metadata(path) for path in paths]
-    return Samples(
-        np.concatenate([t["images"].numpy() for t in tensors]),
-        np.concatenate([t["utilities"].numpy() for t in tensors]),
-        [caption for text in texts for caption in json.loads(text["captions"])],
-        [scene_from_json(scene) for text in texts for scene in json.loads(text["scenes"])],
-    )
+    return joined(*map(_load, paths))
+
+
+def _load(path: Path) -> Samples:
+    tensors, text = read_tensors(path), read_metadata(path)
+    scenes = [scene_from_json(scene) for scene in json.loads(text["scenes"])]
+    return Samples(tensors["images"].numpy(), tensors["utilities"].numpy(), json.loads(text["captions"]), scenes)

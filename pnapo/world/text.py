@@ -4,10 +4,12 @@ The encoders are random and never trained: re-scaled initialisation mixes the to
 embedded world to read word, order and binding from them (a prototype found trained ones no better).
 """
 
-import json
+from collections import Counter
+from functools import cache
+from itertools import pairwise
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import pre_tokenizers
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -25,21 +27,27 @@ T5_LENGTH = 20
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
+def _merges() -> list[tuple[str, str]]:
+    """Byte-pair merges until every word of the grammar is one token: the most frequent pair first, ties by the alphabet.
+
+    (The trainer of `tokenizers` breaks ties at random, so that two processes would number tokens differently.)
+    """
+    parts = [[*word[:-1], f"{word[-1]}</w>"] for word in words()]
+    merges = []
+    while counts := Counter(pair for part in parts for pair in pairwise(part)):
+        first, second = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges.append((first, second))
+        for part in parts:
+            for place in range(len(part) - 2, -1, -1):
+                if part[place : place + 2] == [first, second]:
+                    part[place : place + 2] = [first + second]
+    return merges
+
+
+@cache
 def clip_tokenizer(length: int = CLIP_LENGTH) -> CLIPTokenizer:
     """A byte-level BPE tokenizer in CLIP's format in which every word of the grammar is one token."""
-    tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=10_000,
-        min_frequency=1,
-        initial_alphabet=alphabet,
-        end_of_word_suffix="</w>",
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator([[word] for word in words()], trainer)
-    trained = json.loads(tokenizer.to_str())["model"]
-    merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in trained["merges"]]
+    alphabet, merges = sorted(pre_tokenizers.ByteLevel.alphabet()), _merges()
     tokens = [*alphabet, *(f"{a}</w>" for a in alphabet), *("".join(pair) for pair in merges), START, END]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=length)

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from datasketch import MinHash
 
 from pnapo.artifacts import prompt_id
 from pnapo.config.schema import NearDuplicates, Semantic
-from pnapo.prompts.near_duplicates import bands_for, jaccard, remove_near_duplicates, shingles, signatures
+from pnapo.prompts import near_duplicates
+from pnapo.prompts.near_duplicates import duplicates, remove_near_duplicates
 from pnapo.prompts.semantic import remove_semantic_duplicates
+from pnapo.prompts.shingles import jaccard, shingle_sets, shingles
 from pnapo.world.raw_prompts import near_duplicate
 
 
@@ -56,13 +57,43 @@ def test_near_duplicates_equal_brute_force(prompts):
         assert row.kept_id in set(kept["prompt_id"])
 
 
-def test_which_pairs_are_found_does_not_depend_on_the_permutations(prompts):
-    found = [
-        remove_near_duplicates(table(prompts), NearDuplicates(permutations=count, seed=seed))[1]
-        for seed, count in ((0, 128), (1, 128), (2, 256))
-    ]
-    pd.testing.assert_frame_equal(found[0], found[1])
-    pd.testing.assert_frame_equal(found[0], found[2])
+@pytest.mark.parametrize("threshold", [0.3, 0.6, 0.8, 0.9, 1.0])
+@pytest.mark.parametrize("ngram", [1, 3])
+def test_every_partner_is_the_most_similar_that_stays(prompts, threshold, ngram):
+    sets = [shingles(text, ngram) for text in prompts]
+    exact = np.array([[jaccard(a, b) for b in sets] for a in sets])
+    kept = greedy(exact, threshold)
+    partner, score = duplicates(shingle_sets(prompts, ngram), threshold)
+    for row, items in enumerate(sets):
+        first = sets.index(items)  # a repeat shares the fate of its first appearance
+        before = [other for other in kept if other < first and exact[first, other] >= threshold]
+        best = max(before, key=lambda other: (exact[first, other], -other), default=-1)
+        expected = (best, exact[first, best]) if before else (first, 1) if first < row else (-1, 0)
+        assert (partner[row], score[row]) == expected
+
+
+def test_blocks_and_limits_change_nothing(prompts, monkeypatch):
+    sets = shingle_sets(prompts, 2)
+    whole = duplicates(sets, 0.7)
+    for block, limit in ((1, 1), (7, 10), (64, 100)):
+        monkeypatch.setattr(near_duplicates, "BLOCK", block)
+        monkeypatch.setattr(near_duplicates, "LIMIT", limit)
+        for one, other in zip(whole, duplicates(sets, 0.7)):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_what_many_prompts_share_does_not_make_them_candidates():
+    """Boilerplate: the number of pairs looked at grows with the prompts, not with their square."""
+    rng = np.random.default_rng(0)
+    looked = []
+    for count in (2000, 8000):
+        ending = "trending on artstation highly detailed digital painting sharp focus by greg rutkowski"
+        texts = [" ".join(f"word{w}" for w in rng.integers(10**6, size=6)) + " " + ending for _ in range(count)]
+        sets = shingle_sets(texts, 2)
+        search = near_duplicates._Search(sets, np.arange(count), 0.8)
+        looked.append(len(search.row))
+        assert (duplicates(sets, 0.8)[0] < 0).all()
+    assert looked[1] <= 5 * looked[0]
 
 
 def test_the_earliest_stays_and_what_went_removes_nothing():
@@ -80,27 +111,6 @@ def test_a_filter_that_removes_nothing_writes_the_same_kinds_of_columns():
     some = remove_near_duplicates(table(["a ring", "A ring"]), NearDuplicates())[1]
     none = remove_near_duplicates(table(["a ring", "a cross"]), NearDuplicates())[1]
     assert len(none) == 0 and none.dtypes.equals(some.dtypes)
-
-
-def test_signatures_estimate_what_datasketch_estimates(prompts):
-    sets = [shingles(text, 2) for text in prompts[:80]]
-    ours = signatures(sets, 256, 0)
-    theirs = []
-    for items in sets:
-        sketch = MinHash(num_perm=256, seed=1)
-        sketch.update_batch([item.encode() for item in items])
-        theirs.append(sketch.digest())
-    theirs = np.array(theirs)
-    exact = np.array([[jaccard(a, b) for b in sets] for a in sets])
-    errors = [np.abs((s[:, None] == s[None]).mean(2) - exact).max() for s in (ours, theirs)]
-    assert errors[0] < 0.15 and errors[1] < 0.15
-
-
-def test_enough_bands_for_pairs_at_the_threshold():
-    bands = bands_for(0.8, 128)
-    rows = 128 // bands
-    assert 1 - (1 - 0.8**rows) ** bands >= 0.99
-    assert bands_for(0.95, 128) < bands
 
 
 def test_semantic_duplicates_equal_brute_force():
