@@ -82,10 +82,7 @@ bench: setup ## measure how fast it is, into docs/performance.md
 world: setup ## train the embedded world's models from nothing (two hours)
 	@$(BIN)/snakemake --cores $(CORES) --quiet host reason -- world
 
-ship-bench: setup ## measure how fast it is, into docs/performance.md
-	@$(BIN)/python benchmarks/run.py
-
-world: setup ## copy a finished world's models to assets/world
+ship-world: setup ## copy a finished world's models to assets/world
 	@$(BIN)/snakemake --cores $(CORES) --quiet host reason -- ship_world
 
 clean: ## remove the environment and all caches; results stay
