@@ -5,21 +5,30 @@ import numpy as np
 from pnapo.config.schema import Clusters
 from pnapo.errors import UserError
 
+SAMPLE = 1000  # embeddings a centre is trained on; of fewer, all
+BLOCK = 65536  # rows read at a time
+
 
 def cluster(embeddings: np.ndarray, settings: Clusters) -> np.ndarray:
     """The cluster of each unit embedding [N, D], int64 [N]; spherical k-means, the same for the same input on one machine.
 
-    Raises UserError if there are fewer (distinct) prompts than clusters, or if an embedding is not finite.
+    The embeddings may be memory-mapped: centres are trained on a seeded sample where there are more than a thousand
+    embeddings for each, and all are assigned block by block. Raises UserError if there are fewer (distinct) prompts than
+    clusters, or if an embedding is not finite.
     """
     import faiss
 
-    if not np.isfinite(embeddings).all():
-        raise UserError("prompts: an embedding is not finite; check the CLIP weights of prompts.semantic")
-    distinct = len(np.unique(embeddings, axis=0))
-    if distinct < settings.count:
+    distinct: set[bytes] = set()
+    for start in range(0, len(embeddings), BLOCK):
+        part = np.ascontiguousarray(embeddings[start : start + BLOCK], np.float32)
+        if not np.isfinite(part).all():
+            raise UserError("prompts: an embedding is not finite; check the CLIP weights of prompts.semantic")
+        if len(distinct) < settings.count:
+            distinct.update(row.tobytes() for row in part)
+    if len(distinct) < settings.count:
         raise UserError(
             f"prompts.clusters.count: {settings.count} clusters need as many different prompts, "
-            f"only {distinct} are left; lower it or give more prompts"
+            f"only {len(distinct)} are left; lower it or give more prompts"
         )
     faiss.omp_set_num_threads(1)
     kmeans = faiss.Kmeans(
@@ -31,6 +40,13 @@ def cluster(embeddings: np.ndarray, settings: Clusters) -> np.ndarray:
         min_points_per_centroid=1,
         max_points_per_centroid=2**31 - 1,
     )
-    kmeans.train(np.ascontiguousarray(embeddings, np.float32))
-    _, found = kmeans.index.search(embeddings, 1)
-    return found[:, 0].astype(np.int64)
+    rows = slice(None)
+    if len(embeddings) > SAMPLE * settings.count:
+        rng = np.random.default_rng(settings.seed)
+        rows = np.sort(rng.choice(len(embeddings), SAMPLE * settings.count, replace=False))
+    kmeans.train(np.ascontiguousarray(embeddings[rows], np.float32))
+    found = np.empty(len(embeddings), np.int64)
+    for start in range(0, len(embeddings), BLOCK):
+        part = np.ascontiguousarray(embeddings[start : start + BLOCK], np.float32)
+        found[start : start + BLOCK] = kmeans.index.search(part, 1)[1][:, 0]
+    return found

@@ -8,25 +8,16 @@ artstation") costs nothing. Cheap bounds on the overlap (its place in both prefi
 most of the rest, and what is left is counted exactly.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
 from pnapo.config.schema import NearDuplicates
+from pnapo.prompts.greedy import Pairs, decide, split
 from pnapo.prompts.shingles import ShingleSets, mix, ragged, shingle_sets
 
 BLOCK = 2048  # rows compared at a time, with each other and with all that stay before them
 LIMIT = 4_000_000  # pairs looked at at a time, so that memory stays small
 _LOW = np.uint64(0xFFFFFFFF)
-
-
-class Pairs(NamedTuple):
-    """Rows and earlier rows that they are similar to: int64 [P] each, and similarities float64 [P]."""
-
-    row: np.ndarray
-    other: np.ndarray
-    similarity: np.ndarray
 
 
 def remove_near_duplicates(table: pd.DataFrame, settings: NearDuplicates) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -115,8 +106,9 @@ class _Search:
         within = self._similar(
             row[order], place[order], np.arange(len(order)) - position, position, row[order], place[order]
         )
-        removed = self._decide(before, within)
-        stays = ~np.isin(row, removed)
+        gone = decide(before, within)
+        self.partner[gone.row], self.score[gone.row] = gone.other, gone.similarity
+        stays = self.partner[row] < 0
         self._append(shingle[stays], row[stays], place[stays])
 
     def _similar(
@@ -174,29 +166,6 @@ class _Search:
         keep = similarity >= self.threshold
         return Pairs(row[keep], other[keep], similarity[keep])
 
-    def _decide(self, before: Pairs, within: Pairs) -> np.ndarray:
-        """Which rows of a block go. Note by whom, and how similar; returns them."""
-        if not len(before.row) + len(within.row):
-            return before.row
-        base = min(part.row.min() for part in (before, Pairs(within.other, *within[1:])) if len(part.row))
-        count = max(part.row.max() for part in (before, within) if len(part.row)) - base + 1
-        removed = _members(before.row - base, count)
-        row, other = within.row - base, within.other - base
-        while True:  # what has no earlier similar row left stays, and removes what is similar to it
-            alive = ~removed[row] & ~removed[other]
-            row, other = row[alive], other[alive]
-            if not len(row):
-                break
-            removed[row[~_members(row, count)[other]]] = True
-        chosen = ~removed[within.other - base] & removed[within.row - base]
-        row = np.concatenate([before.row, within.row[chosen]])
-        other = np.concatenate([before.other, within.other[chosen]])
-        similarity = np.concatenate([before.similarity, within.similarity[chosen]])
-        order = np.lexsort((other, -similarity, row))
-        gone, first = np.unique(row[order], return_index=True)
-        self.partner[gone], self.score[gone] = other[order][first], similarity[order][first]
-        return gone
-
     def _append(self, shingle: np.ndarray, row: np.ndarray, place: np.ndarray) -> None:
         """Enter rows that stay into the lists of their prefixes' shingles."""
         order = np.argsort(shingle, kind="stable")
@@ -206,27 +175,9 @@ class _Search:
         np.add.at(self.filled, shingle, 1)
 
 
-def _members(rows: np.ndarray, count: int) -> np.ndarray:
-    """Membership of 0 … count − 1 in `rows`, bool [count]."""
-    found = np.zeros(count, bool)
-    found[rows] = True
-    return found
-
-
 def _position_in_group(values: np.ndarray) -> np.ndarray:
     """For each of sorted values, how many equal ones come before it."""
     if not len(values):
         return np.empty(0, np.int64)
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     return ragged(np.diff(np.concatenate([starts, [len(values)]])))
-
-
-def split(table: pd.DataFrame, partner: np.ndarray, score: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Kept and removed rows, given for each row the row that stays instead (−1: it stays itself) and the similarity."""
-    ids, gone = table["prompt_id"].to_numpy(), partner >= 0
-    removed = (
-        table.loc[gone, ["prompt_id", "prompt"]]
-        .assign(score=score[gone], kept_id=ids[partner[gone]])
-        .astype({"kept_id": "str"})
-    )
-    return table[~gone].reset_index(drop=True), removed.reset_index(drop=True)

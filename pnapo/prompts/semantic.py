@@ -1,15 +1,22 @@
-"""Removal of semantic duplicates: cosine similarity of CLIP text embeddings, searched exactly.
+"""Removal of semantic duplicates: cosine similarity of CLIP text embeddings, by a search that misses no pair.
 
 The earliest prompt stays; a prompt is removed if it reaches the threshold with a prompt that stays.
+
+Embeddings are sorted into cells, each that of its nearest of K centres. An embedding x of cell a has a similar one in cell b
+only if x·(a − b) ≤ |x − y|·|a − b| with |x − y| ≤ √(2 − 2s): the plane between two centres lies no farther from x than y
+may. So x is compared with the cells within reach alone, and the result is that of brute force, whatever the centres.
 """
 
 import numpy as np
 import pandas as pd
 
 from pnapo.config.schema import Semantic
-from pnapo.prompts.near_duplicates import split
+from pnapo.errors import UserError
+from pnapo.prompts.greedy import Pairs, decide, split
 
-BLOCK = 2048
+BLOCK = 2048  # rows compared at a time, with each other and with all that stay before them
+CELL = 400  # embeddings a cell holds on average
+SLACK = 1e-4  # of products in single precision; what comes near the threshold is computed again in double
 
 
 def embed_texts(prompts: list[str], settings: Semantic, device: str) -> np.ndarray:
@@ -23,27 +30,101 @@ def embed_texts(prompts: list[str], settings: Semantic, device: str) -> np.ndarr
 def remove_semantic_duplicates(
     table: pd.DataFrame, embeddings: np.ndarray, settings: Semantic
 ) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
-    """Split a prompt table by its unit embeddings [N, D].
+    """Split a prompt table by its unit embeddings [N, D], which may be memory-mapped.
 
     Returns kept, removed (prompt_id, prompt, score = cosine, kept_id) and the embeddings of the kept ones.
     """
+    partner, score = duplicates(embeddings, settings.threshold)
+    kept, removed = split(table, partner, score)
+    return kept, removed, embeddings[partner < 0]
+
+
+def duplicates(embeddings: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """For each row the row that stays instead, int64 [N] (−1: it stays itself), and their cosine, float64 [N].
+
+    Raises UserError if an embedding is not finite.
+    """
+    count = len(embeddings)
+    partner, score = np.full(count, -1, np.int64), np.zeros(count)
+    cells = _Cells(embeddings, threshold)
+    for start in range(0, count, BLOCK):
+        rows = np.arange(start, min(start + BLOCK, count))
+        similar = cells.similar(rows)
+        earlier = similar.other < start
+        gone = decide(similar.where(earlier), similar.where(~earlier))
+        partner[gone.row], score[gone.row] = gone.other, gone.similarity
+        cells.keep(rows[partner[rows] < 0])
+    return partner, score
+
+
+def centres_of(embeddings: np.ndarray, count: int) -> np.ndarray:
+    """`count` unit vectors that lie among the embeddings, float32: k-means on a part of them."""
     import faiss
 
     faiss.omp_set_num_threads(1)
-    index = faiss.IndexFlatIP(embeddings.shape[1])
-    index.add(embeddings)
-    partner = np.full(len(embeddings), -1, np.int64)
-    score = np.zeros(len(embeddings))
-    for start in range(0, len(embeddings), BLOCK):
-        limits, similarity, found = index.range_search(embeddings[start : start + BLOCK], settings.threshold - 1e-6)
-        for offset in range(len(limits) - 1):
-            row = start + offset
-            near = slice(int(limits[offset]), int(limits[offset + 1]))
-            # Rows come in order, so whether an earlier one stays is already decided.
-            order = np.lexsort((found[near], -similarity[near]))
-            for other, cosine in zip(found[near][order], similarity[near][order]):
-                if other < row and partner[other] < 0 and cosine >= settings.threshold:
-                    partner[row], score[row] = other, float(cosine)
-                    break
-    kept, removed = split(table, partner, score)
-    return kept, removed, embeddings[partner < 0]
+    rows = np.unique(np.linspace(0, len(embeddings) - 1, 64 * count).astype(np.int64))
+    kmeans = faiss.Kmeans(
+        embeddings.shape[1],
+        count,
+        niter=5,
+        seed=0,
+        spherical=True,
+        min_points_per_centroid=1,
+        max_points_per_centroid=64,
+    )
+    kmeans.train(np.ascontiguousarray(embeddings[rows], np.float32))
+    return kmeans.centroids
+
+
+class _Cells:
+    """The embeddings that stay so far, cell by cell."""
+
+    def __init__(self, embeddings: np.ndarray, threshold: float):
+        self.embeddings, self.threshold = embeddings, threshold
+        count = max(1, len(embeddings) // CELL)
+        self.centres = centres_of(embeddings, count) if count > 1 else np.zeros((1, embeddings.shape[1]), np.float32)
+        gaps = 2 * (1 - self.centres.astype(np.float64) @ self.centres.T)
+        self.reach = (np.sqrt(max(0.0, 2 - 2 * threshold)) * np.sqrt(np.maximum(gaps, 0)) + SLACK).astype(np.float32)
+        self.cell = np.empty(len(embeddings), np.int32)
+        for start in range(0, len(embeddings), BLOCK):
+            part = embeddings[start : start + BLOCK]
+            if not np.isfinite(part).all():
+                raise UserError("prompts: an embedding is not finite; check the CLIP weights of prompts.semantic")
+            self.cell[start : start + BLOCK] = (part @ self.centres.T).argmax(1)
+        sizes = np.bincount(self.cell, minlength=count)
+        self.first, self.filled = np.cumsum(sizes) - sizes, np.zeros(count, np.int64)
+        self.rows = np.empty(len(embeddings), np.int64)
+        self.stored = np.empty(embeddings.shape, np.float32)
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Enter embeddings that stay into their cells."""
+        for cell in np.unique(self.cell[rows]):
+            mine = rows[self.cell[rows] == cell]
+            place = slice(self.first[cell] + self.filled[cell], self.first[cell] + self.filled[cell] + len(mine))
+            self.rows[place], self.stored[place] = mine, self.embeddings[mine]
+            self.filled[cell] += len(mine)
+
+    def similar(self, rows: np.ndarray) -> Pairs:
+        """The pairs of these consecutive rows with earlier ones, of them or kept before, that reach the threshold."""
+        block = np.ascontiguousarray(self.embeddings[rows], np.float32)
+        products = block @ self.centres.T
+        own = self.cell[rows]
+        near = products[np.arange(len(rows)), own][:, None] - products <= self.reach[own]
+        found = []
+        for cell in np.flatnonzero(near.any(0) & (self.filled > 0)):
+            asking = np.flatnonzero(near[:, cell])
+            place = slice(self.first[cell], self.first[cell] + self.filled[cell])
+            one, other = np.nonzero(block[asking] @ self.stored[place].T >= self.threshold - SLACK)
+            found.append((rows[asking[one]], self.rows[place][other]))
+        one, other = np.nonzero(np.tril(block @ block.T, -1) >= self.threshold - SLACK)
+        found.append((rows[one], rows[other]))
+        return self._exact(*(np.concatenate(parts) for parts in zip(*found)))
+
+    def _exact(self, row: np.ndarray, other: np.ndarray) -> Pairs:
+        """Those of the pairs that reach the threshold in double precision, the same in whatever order they are found."""
+        similarity = np.empty(len(row))
+        for start in range(0, len(row), BLOCK):
+            part = slice(start, start + BLOCK)
+            pair = (self.embeddings[row[part]].astype(np.float64), self.embeddings[other[part]].astype(np.float64))
+            similarity[part] = np.einsum("nd,nd->n", *pair)
+        return Pairs(row, other, similarity).where(similarity >= self.threshold)

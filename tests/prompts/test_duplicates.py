@@ -6,7 +6,8 @@ import pytest
 
 from pnapo.artifacts import prompt_id
 from pnapo.config.schema import NearDuplicates, Semantic
-from pnapo.prompts import near_duplicates
+from pnapo.errors import UserError
+from pnapo.prompts import near_duplicates, semantic
 from pnapo.prompts.near_duplicates import duplicates, remove_near_duplicates
 from pnapo.prompts.semantic import remove_semantic_duplicates
 from pnapo.prompts.shingles import jaccard, shingle_sets, shingles
@@ -130,15 +131,23 @@ def test_semantic_duplicates_equal_brute_force():
         assert row[gone.kept_id] == best and gone.score == pytest.approx(vectors[best] @ vectors[row[gone.prompt_id]])
 
 
-def test_semantic_blocks_do_not_matter(monkeypatch):
+@pytest.mark.parametrize("threshold", [0.5, 0.9, 0.97])
+def test_blocks_and_cells_change_nothing(monkeypatch, threshold):
     rng = np.random.default_rng(2)
-    vectors = np.repeat(rng.normal(size=(30, 8)), 3, 0) + 0.05 * rng.normal(size=(90, 8))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)[rng.permutation(90)]
-    settings, texts = Semantic(clip="x", threshold=0.9), table([f"prompt {i}" for i in range(90)])
-    whole = remove_semantic_duplicates(texts, vectors, settings)[1]
-    monkeypatch.setattr("pnapo.prompts.semantic.BLOCK", 7)
-    assert (
-        remove_semantic_duplicates(texts, vectors, settings)[1]
-        .drop(columns="score")
-        .equals(whole.drop(columns="score"))
-    )
+    vectors = np.repeat(rng.normal(size=(100, 8)), 6, 0) + 0.2 * rng.normal(size=(600, 8))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)[rng.permutation(600)]
+    whole = semantic.duplicates(vectors, threshold)
+    kept = greedy((vectors.astype(np.float64) @ vectors.T), threshold)
+    assert np.flatnonzero(whole[0] < 0).tolist() == kept and len(kept) < 500
+    for block, cell in ((7, 600), (64, 10), (600, 40)):
+        monkeypatch.setattr(semantic, "BLOCK", block)
+        monkeypatch.setattr(semantic, "CELL", cell)
+        for one, other in zip(whole, semantic.duplicates(vectors, threshold)):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_an_embedding_that_is_not_finite_is_refused():
+    vectors = np.eye(4, dtype=np.float32)
+    vectors[2, 1] = np.nan
+    with pytest.raises(UserError, match="not finite"):
+        semantic.duplicates(vectors, 0.9)
