@@ -83,7 +83,9 @@ class _Cells:
         self.embeddings, self.threshold = embeddings, threshold
         count = max(1, len(embeddings) // CELL)
         self.centres = centres_of(embeddings, count) if count > 1 else np.zeros((1, embeddings.shape[1]), np.float32)
-        gaps = 2 * (1 - self.centres.astype(np.float64) @ self.centres.T)
+        double = self.centres.astype(np.float64)
+        square = (double**2).sum(1)
+        gaps = square[:, None] + square - 2 * double @ double.T
         self.reach = (np.sqrt(max(0.0, 2 - 2 * threshold)) * np.sqrt(np.maximum(gaps, 0)) + SLACK).astype(np.float32)
         self.cell = np.empty(len(embeddings), np.int32)
         for start in range(0, len(embeddings), BLOCK):
@@ -116,7 +118,9 @@ class _Cells:
             place = slice(self.first[cell], self.first[cell] + self.filled[cell])
             one, other = np.nonzero(block[asking] @ self.stored[place].T >= self.threshold - SLACK)
             found.append((rows[asking[one]], self.rows[place][other]))
-        one, other = np.nonzero(np.tril(block @ block.T, -1) >= self.threshold - SLACK)
+        among = block @ block.T
+        among[np.triu_indices(len(rows))] = -np.inf  # each pair once, the later row first
+        one, other = np.nonzero(among >= self.threshold - SLACK)
         found.append((rows[one], rows[other]))
         return self._exact(*(np.concatenate(parts) for parts in zip(*found)))
 

@@ -5,6 +5,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 
 from pnapo.warm.protocol import BEGUN, FORWARDED
 
@@ -34,7 +35,12 @@ def keep(connection: socket.socket, request: dict, files: list[int]) -> None:
                 os.close(file)
             signal.set_wakeup_fd(-1)
             connection.close()
-            run(request, files)
+            try:
+                run(request, files)
+            except BaseException:
+                traceback.print_exc()
+            finally:  # `run` ends the process itself, so this is a job that did not run to its end
+                os._exit(1)
         for file in files:  # or whoever reads the job's output would never see its end
             os.close(file)
         connection.sendall(_wait(job, connection, reading))
@@ -95,7 +101,8 @@ def run(request: dict, files: list[int]) -> None:
     status = _execute(request["argv"][0])
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None and not stream.closed:
+                stream.flush()
         except OSError as error:  # nobody reads any more
             print(f"OSError: {error}", file=sys.stderr)
             status = status or 120
@@ -125,7 +132,6 @@ def _execute(script: str) -> int:
     import atexit
     import runpy
     import threading
-    import traceback
 
     status = 0
     try:

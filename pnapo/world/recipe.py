@@ -42,7 +42,7 @@ CODE: dict[str, tuple[str, ...]] = {
     "detoxify": ("safety", "raw_prompts", "captions", "scenes"),
     "samples_sd3": ("samples", "utility", "captions", "scenes"),
     "samples_flux": ("samples", "utility", "captions", "scenes"),
-    "hps": ("preference", "clip", "utility"),
-    "pickscore": ("preference", "clip", "utility"),
-    "aesthetic": ("aesthetic", "utility"),
+    "hps": ("preference", "clip", "text", "utility", "render"),
+    "pickscore": ("preference", "clip", "text", "utility", "render"),
+    "aesthetic": ("aesthetic", "clip", "utility", "render"),
 }

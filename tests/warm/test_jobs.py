@@ -41,6 +41,8 @@ def test_surroundings_are_the_jobs_own(repository):
         ("os.abort()", -signal.SIGABRT),
         ("raise KeyboardInterrupt", -signal.SIGINT),
         ("os.close(1); print('unheard')", 120),
+        ("sys.stdout = None; sys.exit(3)", 3),
+        ("sys.stdout.close(); sys.exit(3)", 3),
         ("threading.Thread(target=lambda: (time.sleep(0.3), print('late'))).start()", 0),
     ],
 )
@@ -50,6 +52,15 @@ def test_jobs_end_alike(repository, ending, status):
     plain, warm = (repository.run("jobs/end.py", warm=warm) for warm in (False, True))
     assert warm[:2] == plain[:2] and warm[0] == status
     assert warm[2].splitlines()[-1:] == plain[2].splitlines()[-1:]
+
+
+def test_a_job_that_could_not_be_set_up_has_failed(repository):
+    """Nothing between fork and script may pass for a job that succeeded."""
+    source = repository.root / "pnapo" / "warm" / "job.py"
+    source.write_text(source.read_text().replace("    os.chdir(", '    os.chdir("nowhere" + ', 1))
+    repository.write("jobs/hello.py", "print('hello')\n")
+    status, out, err = repository.run("jobs/hello.py")
+    assert (status, out) == (1, "") and err.splitlines()[-1].startswith("FileNotFoundError")
 
 
 SLEEPER = """
