@@ -2,9 +2,9 @@
 rule label_pairs:
     input:
         pairs="<results>/pairs/{backbone}/manifest.json",
+        images=lambda wildcards: expand(rules.decode_pairs.output, shard=SHARDS, allow_missing=True),
         prompts="<results>/prompts/selected.parquet",
-        model_weights=lambda wildcards: model_weights(wildcards.backbone),
-        reward_weights=lambda wildcards: reward_weights(wildcards.reward),
+        weights=lambda wildcards: reward_weights(wildcards.reward),
         code=lambda wildcards: reward_code("label_pairs", wildcards.reward),
     output:
         "<results>/pairs/{backbone}/labels/{reward}.parquet",
@@ -21,15 +21,14 @@ rule label_pairs:
         gpu=GPU,
         device=DEVICE,
     params:
-        model=lambda wildcards: as_json(CONFIG.models[wildcards.backbone]),
         reward=lambda wildcards: as_json(CONFIG.rewards[wildcards.reward]),
     message:
         "Scoring the pairs of {wildcards.backbone} with {wildcards.reward} and naming winners and losers"
     shell:
         "python workflow_scripts/label_pairs.py"
         " --pairs {input.pairs:q}"
+        " --images {input.images:q}"
         " --prompts {input.prompts:q}"
-        " --model {params.model:q}"
         " --reward {params.reward:q}"
         " --device {resources.device}"
         " --out {output:q}"

@@ -95,3 +95,35 @@ rule collect_pairs:
         " --settings {params.settings:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
+
+
+rule decode_pairs:
+    input:
+        shard=rules.generate_pairs.output,
+        weights=lambda wildcards: model_weights(wildcards.backbone),
+        code=code("decode_pairs"),
+    output:
+        f"<results>/pairs/{{backbone}}/images/{{shard}}-of-{CONFIG.pairs.shards:05d}/manifest.json",
+    log:
+        "<logs>/pairs/{backbone}/images-{shard}.log",
+    benchmark:
+        "<benchmarks>/pairs/{backbone}/images-{shard}.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=480,
+        gpu=GPU,
+        device=DEVICE,
+    params:
+        model=lambda wildcards: as_json(CONFIG.models[wildcards.backbone]),
+    message:
+        "Decoding the images of {wildcards.backbone}, shard {wildcards.shard} of {CONFIG.pairs.shards}"
+    shell:
+        "python workflow_scripts/decode_pairs.py"
+        " --shard {input.shard:q}"
+        " --model {params.model:q}"
+        " --device {resources.device}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

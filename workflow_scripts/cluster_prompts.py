@@ -14,12 +14,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True, help="table to write")
     args = parser.parse_args(argv)
 
-    from pnapo.artifacts import read_table, read_tensors, write_table
+    from pnapo.artifacts import read_table, write_table
     from pnapo.prompts.clusters import cluster
+    from pnapo.prompts.semantic import read_embeddings
 
     table = read_table(args.prompts, ["prompt_id", "prompt"])
-    embeddings = read_tensors(args.embeddings)["embeddings"].numpy()
-    write_table(args.out, table.assign(cluster=cluster(embeddings, args.settings)))
+    found = cluster(read_embeddings(args.embeddings), args.settings)
+    write_table(args.out, table.assign(cluster=found))
 
 
 if __name__ == "__main__":

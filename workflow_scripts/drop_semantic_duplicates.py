@@ -1,6 +1,7 @@
 """Remove semantic duplicates by cosine similarity of CLIP text embeddings."""
 
 import argparse
+from pathlib import Path
 
 from pnapo import scripting
 from pnapo.config.schema import Semantic
@@ -12,20 +13,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--settings", required=True, type=scripting.section(Semantic), help="prompts.semantic, as JSON")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--removed", required=True, help="table of removed prompts to write")
-    parser.add_argument("--embeddings", required=True, help="embeddings of the kept prompts to write")
+    parser.add_argument("--embeddings", required=True, type=Path, help="embeddings of the kept prompts to write")
     parser.add_argument("--out", required=True, help="table to write")
     args = parser.parse_args(argv)
 
-    import torch
-
-    from pnapo.artifacts import read_table, write_table, write_tensors
-    from pnapo.prompts.semantic import embed_texts, remove_semantic_duplicates
+    from pnapo.artifacts import read_table, write_table
+    from pnapo.prompts.semantic import remove_semantic_duplicates
 
     scripting.limit_threads()
     table = read_table(args.prompts, ["prompt_id", "prompt"])
-    embeddings = embed_texts(list(table["prompt"]), args.settings, scripting.pick_device(args.device))
-    kept, removed, left = remove_semantic_duplicates(table, embeddings, args.settings)
-    write_tensors(args.embeddings, {"embeddings": torch.from_numpy(left)})
+    device = scripting.pick_device(args.device)
+    kept, removed = remove_semantic_duplicates(table, args.settings, device, args.embeddings)
     write_table(args.removed, removed)
     write_table(args.out, kept)
 

@@ -17,15 +17,14 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     from pnapo.artifacts import read_table, write_table
-    from pnapo.benchmarks.images import read_images
+    from pnapo.artifacts.images import Images
     from pnapo.benchmarks.scoring import score_images
 
     if args.metric.kind == "reward":
         scripting.limit_threads()
-    images, pixels = read_images(args.images)
     testset = read_table(args.testset, ["prompt_id", "prompt", "geneval", "scene"])
     device = scripting.pick_device(args.device) if args.metric.kind == "reward" else "cpu"
-    write_table(args.out, score_images(images, pixels, testset, args.metric, args.reward, device, args.testset))
+    write_table(args.out, score_images(Images(args.images), testset, args.metric, args.reward, device, args.testset))
 
 
 if __name__ == "__main__":

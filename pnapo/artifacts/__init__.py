@@ -3,7 +3,7 @@
 from pnapo.artifacts.files import atomic_path, prompt_id, read_json, sha256, write_json, write_text
 from pnapo.artifacts.manifest import read_manifest, require_intact, verify_manifest, write_manifest
 from pnapo.artifacts.tables import read_table, write_csv, write_table
-from pnapo.artifacts.tensors import read_metadata, read_tensors, write_checkpoint, write_tensors
+from pnapo.artifacts.tensors import read_metadata, read_tensors, tensor_writer, write_checkpoint, write_tensors
 
 __all__ = [
     "atomic_path",
@@ -15,6 +15,7 @@ __all__ = [
     "read_tensors",
     "require_intact",
     "sha256",
+    "tensor_writer",
     "verify_manifest",
     "write_checkpoint",
     "write_csv",

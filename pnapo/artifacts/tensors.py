@@ -1,7 +1,9 @@
 """Tensors on disk: safetensors, and torch's format where a library insists on it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,43 @@ def write_tensors(
             {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, dict(metadata or {}) or None
         )
         _sort_header(temporary)
+
+
+@contextmanager
+def tensor_writer(
+    path: Path | str,
+    layout: Mapping[str, tuple["torch.dtype", Sequence[int]]],
+    metadata: Mapping[str, str] | None = None,
+) -> Iterator[Callable[[str, int, "torch.Tensor"], None]]:
+    """Write tensors of these types and shapes part by part, so that a file may be larger than the memory; atomically.
+
+    `put(name, row, part)` writes rows from `row` on. Raises RuntimeError if a row was not put, or more than once.
+    """
+    import torch
+
+    kinds = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
+    header: dict = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    end, missing = 0, {name: shape[0] for name, (_, shape) in layout.items()}
+    for name, (dtype, shape) in sorted(layout.items(), key=lambda entry: (-entry[1][0].itemsize, entry[0])):
+        start, end = end, end + prod(shape) * dtype.itemsize
+        header[name] = {"dtype": kinds[dtype], "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        handle.write(len(text).to_bytes(8, "little") + text)
+
+        def put(name: str, row: int, part: "torch.Tensor") -> None:
+            dtype, shape = layout[name]
+            if part.dtype != dtype or part.shape[1:] != tuple(shape[1:]):
+                raise RuntimeError(f"{path}: {name} takes {dtype} {list(shape)}, not {part.dtype} {list(part.shape)}")
+            missing[name] -= len(part)
+            first = header[name]["data_offsets"][0] + row * prod(shape[1:]) * dtype.itemsize
+            handle.seek(8 + len(text) + first)
+            handle.write(part.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+
+        yield put
+        if any(missing.values()) or handle.seek(0, 2) != 8 + len(text) + end:
+            raise RuntimeError(f"{path}: not every row was put once: {missing}")
 
 
 def write_checkpoint(path: Path | str, value: object) -> None:

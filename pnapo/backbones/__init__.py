@@ -41,7 +41,7 @@ def load_backbone(model: Model, parts: set[str] = frozenset({"transformer"}), de
         if name.startswith("tokenizer"):
             loaded[name] = from_folder(component, folder / name)
             continue
-        dtype = DTYPES[model.dtype] if name == "transformer" else torch.float32
+        dtype = torch.float32 if name == "vae" else DTYPES[model.dtype]
         keyword = "dtype" if library == "transformers" else "torch_dtype"
         loaded[name] = from_folder(component, folder / name, **{keyword: dtype})
     return cls(

@@ -98,6 +98,11 @@ class Backbone(ABC):
 
     # Text
 
+    @property
+    def text_dtype(self) -> torch.dtype:
+        """The precision of the text encoders."""
+        return self.parts["text_encoder"].dtype
+
     @abstractmethod
     def _encode_batch(self, prompts: list[str]) -> Cond:
         """Embed one batch of prompts exactly as the diffusers pipeline does."""

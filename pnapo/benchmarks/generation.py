@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 
 from pnapo.artifacts import write_json
+from pnapo.artifacts.images import image_writer
 from pnapo.backbones import Backbone
-from pnapo.benchmarks.images import write_images
 from pnapo.config.schema import TestSet
 from pnapo.errors import UserError
 from pnapo.flow.random import prior_noise
@@ -37,30 +37,30 @@ def generate_images(
     ids = [prompt_id for prompt_id in testset["prompt_id"] for _ in range(settings.images)]
     numbers = [number for _ in testset["prompt_id"] for number in range(settings.images)]
     null = embeddings.null() if backbone.true_guidance and settings.guidance > 1 else None
-    images: list[np.ndarray] = []
-    for first in range(0, len(ids), BATCH):
-        chunk, which = ids[first : first + BATCH], numbers[first : first + BATCH]
-        noise = np.stack([prior_noise(settings.seed, p, k, backbone.latent_shape) for p, k in zip(chunk, which)])
-        latents = sample(
-            backbone,
-            torch.from_numpy(noise),
-            embeddings.rows(chunk),
-            steps=settings.steps,
-            guidance=settings.guidance,
-            batch=BATCH,
-            null=null,
-        )
-        bad = (~latents.isfinite().flatten(1).all(1)).nonzero()
-        if len(bad):
-            raise UserError(
-                f"{out}: not made, as the model's latents of prompt {chunk[int(bad[0])]} are not finite; "
-                "its training diverged or its weights are damaged"
-            )
-        images += list(backbone.decode(latents, BATCH))
-        if (first // BATCH) % 16 == 15 or len(images) == len(ids):
-            left = (time.monotonic() - start) / len(images) * (len(ids) - len(images))
-            log(f"images {len(images)}/{len(ids)}, {left:.0f} s left")
     chosen = settings.model_dump(include={"images", "steps", "guidance", "seed"})
     recorded = {**chosen, "family": backbone.family, "model": backbone.path, "resolution": backbone.resolution}
-    write_images(out, ids, numbers, images, recorded)
-    write_json(out.parent / "timing.json", {"seconds": round(time.monotonic() - start, 1), "images": len(images)})
+    with image_writer(out, recorded) as add:
+        for first in range(0, len(ids), BATCH):
+            chunk, which = ids[first : first + BATCH], numbers[first : first + BATCH]
+            noise = np.stack([prior_noise(settings.seed, p, k, backbone.latent_shape) for p, k in zip(chunk, which)])
+            latents = sample(
+                backbone,
+                torch.from_numpy(noise),
+                embeddings.rows(chunk),
+                steps=settings.steps,
+                guidance=settings.guidance,
+                batch=BATCH,
+                null=null,
+            )
+            bad = (~latents.isfinite().flatten(1).all(1)).nonzero()
+            if len(bad):
+                raise UserError(
+                    f"{out}: not made, as the model's latents of prompt {chunk[int(bad[0])]} are not finite; "
+                    "its training diverged or its weights are damaged"
+                )
+            add(chunk, which, backbone.decode(latents, BATCH))
+            done = first + len(chunk)
+            if (first // BATCH) % 16 == 15 or done == len(ids):
+                left = (time.monotonic() - start) / done * (len(ids) - done)
+                log(f"images {done}/{len(ids)}, {left:.0f} s left")
+    write_json(out.parent / "timing.json", {"seconds": round(time.monotonic() - start, 1), "images": len(ids)})

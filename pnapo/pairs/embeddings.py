@@ -11,24 +11,33 @@ from pnapo.artifacts import (
     read_table,
     read_tensors,
     require_intact,
+    tensor_writer,
     write_manifest,
-    write_tensors,
 )
 from pnapo.backbones import Backbone, Cond
 from pnapo.errors import UserError
 
 FILE = "embeddings.safetensors"
+AT_ONCE = 512  # prompts whose embeddings are in memory at once
 
 
 def write_embeddings(backbone: Backbone, prompts: Path | str, manifest: Path | str) -> None:
-    """Embed a prompt table (columns prompt_id, prompt) and the empty prompt; write the folder of `manifest`."""
+    """Embed a prompt table (columns prompt_id, prompt) and the empty prompt; write the folder of `manifest`.
+
+    Tensors "prompt_embeds" [N, L, D] and "pooled" [N, P] in the text encoders' precision, the empty prompt's as "null_…".
+    """
     table = read_table(prompts, ["prompt_id", "prompt"])
-    cond = backbone.encode_prompts(list(table["prompt"]))
-    null = backbone.encode_prompts([""])
-    tensors = {**cond, **{f"null_{name}": value for name, value in null.items()}}
-    folder = Path(manifest).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / FILE, tensors, {"prompt_ids": json.dumps(list(table["prompt_id"]))})
+    texts, dtype = list(table["prompt"]), backbone.text_dtype
+    null = {f"null_{name}": value.to(dtype) for name, value in backbone.encode_prompts([""]).items()}
+    layout = {name: (dtype, value.shape) for name, value in null.items()}
+    layout |= {name[5:]: (dtype, (len(texts), *value.shape[1:])) for name, value in null.items()}
+    file = Path(manifest).with_name(FILE)
+    with tensor_writer(file, layout, {"prompt_ids": json.dumps(list(table["prompt_id"]))}) as put:
+        for name, value in null.items():
+            put(name, 0, value)
+        for start in range(0, len(texts), AT_ONCE):
+            for name, value in backbone.encode_prompts(texts[start : start + AT_ONCE]).items():
+                put(name, start, value.to(dtype))
     settings = {
         "family": backbone.family,
         "model": backbone.path,
@@ -38,7 +47,7 @@ def write_embeddings(backbone: Backbone, prompts: Path | str, manifest: Path | s
 
 
 class Embeddings:
-    """The embeddings of a prompt list, looked up by prompt id."""
+    """The embeddings of a prompt list, looked up by prompt id; read from their file when they are asked for."""
 
     def __init__(self, tensors: dict[str, torch.Tensor], prompt_ids: Sequence[str], origin: str):
         self._tensors = tensors
@@ -46,18 +55,21 @@ class Embeddings:
         self._origin = origin
 
     def rows(self, prompt_ids: Sequence[str]) -> Cond:
-        """ "prompt_embeds" [N, L, D] and "pooled" [N, P] of the prompts. Raises UserError if one is not in the list."""
+        """ "prompt_embeds" [N, L, D] and "pooled" [N, P] of the prompts, float32.
+
+        Raises UserError if one is not in the list.
+        """
         try:
             rows = [self._row[prompt_id] for prompt_id in prompt_ids]
         except KeyError as error:
             raise UserError(
                 f"{self._origin}: no embedding of prompt {error.args[0]}; delete it and run again"
             ) from None
-        return {name: self._tensors[name][rows] for name in ("prompt_embeds", "pooled")}
+        return {name: self._tensors[name][rows].float() for name in ("prompt_embeds", "pooled")}
 
     def null(self) -> Cond:
         """One row each for the empty prompt, for classifier-free guidance."""
-        return {name: self._tensors[f"null_{name}"] for name in ("prompt_embeds", "pooled")}
+        return {name: self._tensors[f"null_{name}"].float() for name in ("prompt_embeds", "pooled")}
 
 
 def read_embeddings(manifest: Path | str) -> Embeddings:

@@ -9,49 +9,45 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from pnapo.backbones import Backbone
+from pnapo.artifacts.images import Images
 from pnapo.errors import UserError
-from pnapo.pairs.store import PairSet
 from pnapo.rewards import Scorer
 
-IMAGES_AT_ONCE = 256  # decoded images held in memory
+REPORT_EVERY = 16  # batches between two lines of progress
 
 
 def score_samples(
-    pairs: PairSet,
+    images: Images,
     prompts: pd.DataFrame,
-    backbone: Backbone,
     scorer: Scorer,
     *,
-    batch: int | None = None,
     reward: str = "",
     log: Callable[[str], None] = print,
 ) -> np.ndarray:
-    """Scores [N, S] of every sample: its latent decoded and judged with its prompt.
+    """Scores [N, S] of every sample of a pair set from its images: prompt by prompt, each judged with its prompt.
 
-    Latents are decoded in batches of exactly `batch` (default: as they were made). Raises UserError if the prompt table
-    lacks a prompt of the pair set, or if a score is not finite; `reward` is the name in that message.
+    Raises UserError if the prompt table lacks a prompt of the pair set, or if a score is not finite; `reward` is the name
+    in that message.
     """
-    texts = dict(zip(prompts["prompt_id"], prompts["prompt"]))
-    missing = [prompt_id for prompt_id in pairs.prompt_ids if prompt_id not in texts]
+    texts, ids = dict(zip(prompts["prompt_id"], prompts["prompt"])), list(images.table["prompt_id"])
+    missing = [prompt_id for prompt_id in ids if prompt_id not in texts]
     if missing:
         raise UserError(f"the prompt table has no prompt {missing[0]} of the pair set; both must come from one run")
-    batch, at_once = batch or pairs.settings["batch"], max(1, IMAGES_AT_ONCE // pairs.samples)
-    scores, start = np.empty((len(pairs), pairs.samples), np.float32), time.monotonic()
-    for first in range(0, len(pairs), at_once):
-        ids = pairs.prompt_ids[first : first + at_once]
-        done = first + len(ids)
-        latents = pairs.latent(range(first, done)).flatten(0, 1)
-        images = list(backbone.decode(latents, batch))
-        captions = [texts[prompt_id] for prompt_id in ids for _ in range(pairs.samples)]
-        scores[first:done] = np.asarray(scorer.score(images, captions), np.float32).reshape(len(ids), pairs.samples)
-        for row in np.flatnonzero(~np.isfinite(scores[first:done]).all(1)):
-            text = texts[ids[row]]
+    scores, done, start = np.empty(len(images), np.float32), 0, time.monotonic()
+    found = scorer.score_prepared(images.map(scorer.prepare), [texts[prompt_id] for prompt_id in ids])
+    for number, part in enumerate(found):
+        for row in np.flatnonzero(~np.isfinite(part)):
+            text = texts[ids[done + row]]
             shown = ascii(text if len(text) <= 60 else f"{text[:59]}…")
-            raise UserError(f"the reward {reward} gave a score that is not finite to prompt {ids[row]} ({shown})")
-        left = (time.monotonic() - start) / done * (len(pairs) - done)
-        log(f"labels: {done}/{len(pairs)} prompts, {left:.0f} s left")
-    return scores
+            raise UserError(
+                f"the reward {reward} gave a score that is not finite to prompt {ids[done + row]} ({shown})"
+            )
+        scores[done : done + len(part)] = part
+        done += len(part)
+        if number % REPORT_EVERY == REPORT_EVERY - 1 or done == len(images):
+            left = (time.monotonic() - start) / done * (len(images) - done)
+            log(f"labels: {done}/{len(images)} images, {left:.0f} s left")
+    return scores.reshape(images.table["prompt_id"].nunique(), -1)
 
 
 def label(prompt_ids: list[str], scores: np.ndarray) -> pd.DataFrame:

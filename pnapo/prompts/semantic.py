@@ -7,9 +7,15 @@ only if x·(a − b) ≤ |x − y|·|a − b| with |x − y| ≤ √(2 − 2s): 
 may. So x is compared with the cells within reach alone, and the result is that of brute force, whatever the centres.
 """
 
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pandas as pd
 
+from pnapo.artifacts import read_tensors, tensor_writer
 from pnapo.config.schema import Semantic
 from pnapo.errors import UserError
 from pnapo.prompts.greedy import Pairs, decide, split
@@ -19,24 +25,48 @@ CELL = 400  # embeddings a cell holds on average
 SLACK = 1e-4  # of products in single precision; what comes near the threshold is computed again in double
 
 
-def embed_texts(prompts: list[str], settings: Semantic, device: str) -> np.ndarray:
-    """Unit CLIP text embeddings, float32 [N, D]."""
+def remove_semantic_duplicates(
+    table: pd.DataFrame, settings: Semantic, device: str, out: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split a prompt table into kept and removed (prompt_id, prompt, score = cosine, kept_id), and write the kept ones'
+    embeddings to `out`. All embeddings lie in a file beside it meanwhile, not in memory.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".embeddings.", dir=out.parent) as folder:
+        everything = Path(folder) / "all.safetensors"
+        write_embeddings(everything, len(table), embed_texts(list(table["prompt"]), settings, device))
+        embeddings = read_embeddings(everything)
+        partner, score = duplicates(embeddings, settings.threshold)
+        rows = np.flatnonzero(partner < 0)
+        parts = (embeddings[rows[start : start + BLOCK]] for start in range(0, len(rows), BLOCK))
+        write_embeddings(out, len(rows), parts)
+    return split(table, partner, score)
+
+
+def embed_texts(prompts: list[str], settings: Semantic, device: str) -> Iterator[np.ndarray]:
+    """Unit CLIP text embeddings, float32 [n, D], a block of prompts after the other."""
     from pnapo.rewards.openclip import OpenCLIP
 
     clip = OpenCLIP(settings.clip, weights=settings.pretrained, device=device)
-    return clip.texts(prompts, settings.batch).numpy()
+    for start in range(0, len(prompts), BLOCK):
+        yield clip.texts(prompts[start : start + BLOCK], settings.batch).numpy()
 
 
-def remove_semantic_duplicates(
-    table: pd.DataFrame, embeddings: np.ndarray, settings: Semantic
-) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
-    """Split a prompt table by its unit embeddings [N, D], which may be memory-mapped.
+def write_embeddings(path: Path | str, count: int, parts: Iterable[np.ndarray]) -> None:
+    """Write embeddings, float32 [count, D] in parts [n, D] of it."""
+    import torch
 
-    Returns kept, removed (prompt_id, prompt, score = cosine, kept_id) and the embeddings of the kept ones.
-    """
-    partner, score = duplicates(embeddings, settings.threshold)
-    kept, removed = split(table, partner, score)
-    return kept, removed, embeddings[partner < 0]
+    parts = iter(parts)
+    first, row = next(parts), 0
+    with tensor_writer(path, {"embeddings": (torch.float32, (count, first.shape[1]))}) as put:
+        for part in chain([first], parts):
+            put("embeddings", row, torch.from_numpy(part))
+            row += len(part)
+
+
+def read_embeddings(path: Path | str) -> np.ndarray:
+    """Embeddings, float32 [N, D], mapped from their file. Raises UserError if it is missing or damaged."""
+    return read_tensors(path)["embeddings"].numpy()
 
 
 def duplicates(embeddings: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:

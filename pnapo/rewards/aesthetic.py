@@ -10,6 +10,7 @@ from torch import nn
 
 from pnapo.config.schema import Reward
 from pnapo.errors import UserError
+from pnapo.rewards.base import Scorer
 from pnapo.rewards.files import load_into, read_state_dict
 from pnapo.rewards.openclip import OpenCLIP
 
@@ -40,7 +41,7 @@ def new_head(width: int) -> Head:
     return Head(width)
 
 
-class Aesthetic:
+class Aesthetic(Scorer):
     """Raw score: the rating, about 1–10. The prompt is not looked at."""
 
     display_scale = 1.0
@@ -59,8 +60,12 @@ class Aesthetic:
         self.head.float().eval().requires_grad_(False)
         self.batch = reward.batch
 
-    def score(self, images: list[np.ndarray], prompts: list[str]) -> np.ndarray:
-        """Ratings, float32 [N]."""
-        features = self.clip.images(images, self.batch)
-        with torch.no_grad():
-            return self.head(features)[:, 0].numpy()
+    def texts(self, prompts: list[str]) -> torch.Tensor:
+        return torch.empty(len(prompts), 0)
+
+    def prepare(self, image: np.ndarray) -> torch.Tensor:
+        return self.clip.prepare(image)
+
+    @torch.no_grad()
+    def compare(self, pixels: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        return self.head(self.clip.pixels(pixels))[:, 0]

@@ -11,6 +11,7 @@ from torchvision.transforms import functional as F
 
 from pnapo.config.schema import Reward
 from pnapo.errors import UserError
+from pnapo.rewards.base import Scorer
 from pnapo.rewards.openclip import OpenCLIP
 
 
@@ -26,10 +27,8 @@ def letterbox(image: np.ndarray, size: int) -> torch.Tensor:
     return F.pad(pixels, [right // 2, down // 2, right - right // 2, down - down // 2])
 
 
-class HPS:
+class HPS(Scorer):
     """Raw score: cosine."""
-
-    display_scale = 100.0
 
     def __init__(self, reward: Reward, device: str):
         if not reward.checkpoint:
@@ -39,11 +38,11 @@ class HPS:
         config = self.clip.network.visual.preprocess_cfg
         self.mean, self.std = list(config["mean"]), list(config["std"])
 
-    def score(self, images: list[np.ndarray], prompts: list[str]) -> np.ndarray:
-        """Cosines, float32 [N]."""
-        texts, parts = self.clip.rows(prompts), []
-        for start in range(0, len(images), self.batch):
-            chunk = images[start : start + self.batch]
-            pixels = torch.stack([letterbox(image, self.clip.image_size) for image in chunk])
-            parts.append(self.clip.pixels(F.normalize(pixels, self.mean, self.std)))
-        return (torch.cat(parts) * texts).sum(-1).numpy()
+    def texts(self, prompts: list[str]) -> torch.Tensor:
+        return self.clip.texts(prompts)
+
+    def prepare(self, image: np.ndarray) -> torch.Tensor:
+        return F.normalize(letterbox(image, self.clip.image_size), self.mean, self.std)
+
+    def compare(self, pixels: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        return (self.clip.pixels(pixels) * texts).sum(-1)

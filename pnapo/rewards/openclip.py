@@ -55,12 +55,13 @@ class OpenCLIP:
         self.image_size = size[0] if isinstance(size, (tuple, list)) else size
 
     @torch.no_grad()
-    def texts(self, prompts: list[str], batch: int = 256) -> torch.Tensor:
-        """Unit text embeddings, float32 [N, D] on the CPU."""
+    def texts(self, prompts: list[str], batch: int = 32) -> torch.Tensor:
+        """Unit text embeddings, float32 [N, D] on the CPU; every batch is filled up, so that none hangs on its neighbours."""
         parts = []
         for start in range(0, len(prompts), batch):
-            tokens = self.tokenizer(prompts[start : start + batch]).to(self.device)
-            parts.append(self.network.encode_text(tokens, normalize=True).float().cpu())
+            chunk = prompts[start : start + batch]
+            tokens = self.tokenizer(chunk + [""] * (batch - len(chunk))).to(self.device)
+            parts.append(self.network.encode_text(tokens, normalize=True)[: len(chunk)].float().cpu())
         return torch.cat(parts)
 
     @torch.no_grad()
@@ -68,19 +69,9 @@ class OpenCLIP:
         """Unit image embeddings [B, D] of preprocessed pixels [B, 3, S, S]."""
         return self.network.encode_image(pixels.to(self.device), normalize=True).float().cpu()
 
-    def images(self, images: list[np.ndarray], batch: int) -> torch.Tensor:
-        """Unit image embeddings [N, D] of uint8 images, through the model's own transform."""
-        parts = []
-        for start in range(0, len(images), batch):
-            chunk = [self.transform(Image.fromarray(image)) for image in images[start : start + batch]]
-            parts.append(self.pixels(torch.stack(chunk)))
-        return torch.cat(parts)
-
-    def rows(self, prompts: list[str]) -> torch.Tensor:
-        """Unit text embeddings [N, D], each distinct prompt embedded once."""
-        distinct = list(dict.fromkeys(prompts))
-        where = {prompt: row for row, prompt in enumerate(distinct)}
-        return self.texts(distinct)[[where[prompt] for prompt in prompts]]
+    def prepare(self, image: np.ndarray) -> torch.Tensor:
+        """The network's pixels [3, S, S] of a uint8 image [H, W, 3], through the model's own transform."""
+        return self.transform(Image.fromarray(image))
 
 
 def _untrained(open_clip, model: str):

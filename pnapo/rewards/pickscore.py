@@ -9,12 +9,13 @@ import torch
 
 from pnapo.artifacts.pretrained import from_folder
 from pnapo.config.schema import Reward
+from pnapo.rewards.base import Scorer
+
+TEXTS = 32  # prompts embedded at once
 
 
-class PickScore:
+class PickScore(Scorer):
     """Raw score: cosine."""
-
-    display_scale = 100.0
 
     def __init__(self, reward: Reward, device: str):
         from transformers import CLIPModel, CLIPProcessor
@@ -25,24 +26,24 @@ class PickScore:
         self.device, self.batch = device, reward.batch
 
     @torch.no_grad()
-    def _texts(self, prompts: list[str]) -> torch.Tensor:
-        length = self.model.config.text_config.max_position_embeddings
-        tokens = self.processor.tokenizer(
-            prompts, padding=True, truncation=True, max_length=length, return_tensors="pt"
-        ).to(self.device)
-        output = self.model.text_model(**tokens).pooler_output
-        return torch.nn.functional.normalize(self.model.text_projection(output), dim=-1).cpu()
+    def texts(self, prompts: list[str]) -> torch.Tensor:
+        length, parts = self.model.config.text_config.max_position_embeddings, []
+        for start in range(0, len(prompts), TEXTS):
+            chunk = prompts[start : start + TEXTS]
+            filled = chunk + [""] * (TEXTS - len(chunk))  # so that none hangs on its neighbours
+            tokens = self.processor.tokenizer(
+                filled, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+            ).to(self.device)
+            output = self.model.text_model(**tokens).pooler_output[: len(chunk)]
+            parts.append(torch.nn.functional.normalize(self.model.text_projection(output), dim=-1).cpu())
+        return torch.cat(parts)
+
+    def prepare(self, image: np.ndarray) -> torch.Tensor:
+        processed = self.processor.image_processor(image, return_tensors="pt", input_data_format="channels_last")
+        return processed.pixel_values[0]
 
     @torch.no_grad()
-    def _images(self, images: list[np.ndarray]) -> torch.Tensor:
-        pixels = self.processor.image_processor(images, return_tensors="pt", input_data_format="channels_last")
-        output = self.model.vision_model(pixel_values=pixels.pixel_values.to(self.device)).pooler_output
-        return torch.nn.functional.normalize(self.model.visual_projection(output), dim=-1).cpu()
-
-    def score(self, images: list[np.ndarray], prompts: list[str]) -> np.ndarray:
-        """Cosines, float32 [N]."""
-        distinct = list(dict.fromkeys(prompts))
-        where = {prompt: row for row, prompt in enumerate(distinct)}
-        texts = torch.cat([self._texts(distinct[i : i + 256]) for i in range(0, len(distinct), 256)])
-        pictures = torch.cat([self._images(images[i : i + self.batch]) for i in range(0, len(images), self.batch)])
-        return (pictures * texts[[where[prompt] for prompt in prompts]]).sum(-1).numpy()
+    def compare(self, pixels: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        output = self.model.vision_model(pixel_values=pixels.to(self.device)).pooler_output
+        pictures = torch.nn.functional.normalize(self.model.visual_projection(output), dim=-1).cpu()
+        return (pictures * texts).sum(-1)

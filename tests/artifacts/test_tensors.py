@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pnapo.artifacts import read_metadata, read_tensors, write_tensors
+from pnapo.artifacts import read_metadata, read_tensors, tensor_writer, write_tensors
 from pnapo.errors import UserError
 
 BITS = torch.tensor([0, 0x7FC00001, 1, 0x3F800000, -0x80000000, 0x7F800000], dtype=torch.int32)
@@ -54,3 +54,26 @@ def test_a_damaged_or_missing_file_is_named(tmp_path, read, length):
         read(file)
     expected = "no such file" if length is None else "damaged tensor file"
     assert str(error.value).startswith(f"{file}: {expected}") and "\n" not in str(error.value)
+
+
+LAYOUT = {"rows": (torch.bfloat16, (5, 2, 3)), "others": (torch.float32, (2, 3)), "z": (torch.float32, (0, 4))}
+
+
+def test_tensors_written_in_parts_are_those_written_at_once(tmp_path):
+    rows, others = torch.randn(5, 2, 3).bfloat16(), torch.randn(2, 3)
+    with tensor_writer(tmp_path / "parts.safetensors", LAYOUT, METADATA) as put:
+        put("rows", 3, rows[3:])
+        put("others", 0, others.T.contiguous().T)
+        put("rows", 0, rows[:3])
+    write_tensors(tmp_path / "whole.safetensors", {"rows": rows, "others": others, "z": torch.zeros(0, 4)}, METADATA)
+    assert (tmp_path / "parts.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+
+
+def test_parts_that_are_missing_or_do_not_fit_leave_no_file(tmp_path):
+    file = tmp_path / "a.safetensors"
+    for name, row, part in (("rows", 0, torch.zeros(5, 2, 3)), ("others", 0, torch.zeros(2, 4))):
+        with pytest.raises(RuntimeError, match=f"{name} takes"), tensor_writer(file, LAYOUT) as put:
+            put(name, row, part)
+    with pytest.raises(RuntimeError, match="not every row"), tensor_writer(file, LAYOUT) as put:
+        put("others", 0, torch.zeros(2, 3))
+    assert not list(tmp_path.iterdir())

@@ -6,8 +6,8 @@ import torch
 from diffusers import StableDiffusion3Pipeline
 
 from pnapo.artifacts import read_json, read_manifest
+from pnapo.artifacts.images import Images
 from pnapo.benchmarks.generation import generate_images
-from pnapo.benchmarks.images import read_images
 from pnapo.errors import UserError
 from pnapo.flow.random import prior_noise
 
@@ -16,8 +16,8 @@ def generate(bench, out, testset=None, backbone=None, **changes):
     settings = bench.settings.model_copy(update=changes)
     testset = bench.testset if testset is None else testset
     generate_images(backbone or bench.backbone, testset, bench.embeddings, settings, out, lambda line: None)
-    table, images = read_images(out)
-    return dict(zip(zip(table["prompt_id"], table["sample"]), images))
+    images = Images(out)
+    return dict(zip(zip(images.table["prompt_id"], images.table["sample"]), images))
 
 
 def test_images_do_not_depend_on_the_rest_of_the_list(bench, tmp_path):

@@ -58,6 +58,19 @@ def made(world, generate, tmp_path_factory):
     return folder / "manifest.json"
 
 
+@pytest.fixture(scope="session")
+def decoded(world, made, tmp_path_factory):
+    """The manifests of the images of the pair set's shards."""
+    from pnapo.pairs.images import decode_shard
+    from pnapo.pairs.store import shard_manifests
+
+    folder = tmp_path_factory.mktemp("images")
+    manifests = [folder / shard.stem / "manifest.json" for shard in shard_manifests(made)]
+    for shard, out in zip(shard_manifests(made), manifests):
+        decode_shard(world.backbone, shard, out, lambda line: None)
+    return manifests
+
+
 @pytest.fixture
 def manifest(made, tmp_path):
     """The manifest of a copy of the pair set, to be damaged."""

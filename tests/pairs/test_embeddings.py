@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from pnapo.artifacts import prompt_id
+from pnapo.artifacts import prompt_id, read_tensors
 from pnapo.backbones import load_backbone
 from pnapo.errors import UserError
+from pnapo.pairs import embeddings
 from pnapo.pairs.embeddings import read_embeddings, write_embeddings
 
 
@@ -32,3 +33,17 @@ def test_the_files_are_the_same_every_time_and_damage_is_named(world, models, tm
     file.write_bytes(file.read_bytes()[:-8] + b"\0" * 8)
     with pytest.raises(UserError, match=r"embeddings\.safetensors: its content"):
         read_embeddings(tmp_path / "manifest.json")
+
+
+def test_a_part_at_a_time_changes_nothing_and_half_precision_is_kept_as_it_is(world, models, tmp_path, monkeypatch):
+    monkeypatch.setattr(embeddings, "AT_ONCE", 5)
+    write_embeddings(load_backbone(models["sd3"], {"text"}), world.table, tmp_path / "manifest.json")
+    assert (tmp_path / "manifest.json").read_bytes() == (world.folder / "manifest.json").read_bytes()
+
+    half = load_backbone(models["sd3"].model_copy(update={"dtype": "bf16"}), {"text"})
+    write_embeddings(half, world.table, tmp_path / "half" / "manifest.json")
+    stored = read_tensors(tmp_path / "half" / "embeddings.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
+    rows = read_embeddings(tmp_path / "half" / "manifest.json").rows(list(world.prompts["prompt_id"]))
+    for name, value in half.encode_prompts(list(world.prompts["prompt"])).items():
+        assert rows[name].dtype == torch.float32 and torch.equal(rows[name], value)

@@ -7,7 +7,7 @@ import torch
 
 from pnapo.artifacts import prompt_id, read_table, sha256
 from pnapo.errors import UserError
-from pnapo.pairs import labels
+from pnapo.pairs.images import images_of
 from pnapo.pairs.labels import label, score_samples
 from pnapo.pairs.store import PairSet
 from pnapo.rewards import load_reward
@@ -46,57 +46,43 @@ def test_the_gap_is_the_exact_difference_of_the_stored_scores():
     assert table["gap"].dtype == np.float64 and table["score_0"].dtype == np.float32
 
 
-def test_each_sample_is_judged_with_its_own_image_and_prompt(world, made, rewards):
-    pairs, scorer = PairSet.open(made), load_reward(rewards["hps"])
-    scores = score_samples(pairs, world.prompts, world.backbone, scorer, batch=5)
-    assert scores.shape == (12, 2) and scores.dtype == np.float32
+def test_each_sample_is_judged_with_its_own_image_and_prompt(world, made, decoded, rewards):
+    pairs, scorer, lines = PairSet.open(made), load_reward(rewards["hps"]), []
+    scores = score_samples(images_of(made, decoded), world.prompts, scorer, log=lines.append)
+    assert scores.shape == (12, 2) and scores.dtype == np.float32 and lines == ["labels: 24/24 images, 0 s left"]
     texts = dict(zip(world.prompts["prompt_id"], world.prompts["prompt"]))
     for row, column in ((0, 0), (3, 1), (11, 0)):
-        (image,) = world.backbone.decode(pairs.latent([row], [column]), 5)
+        (image,) = world.backbone.decode(pairs.latent([row], [column]), 4)
         alone = scorer.score([image], [texts[pairs.prompt_ids[row]]])
-        assert np.isclose(scores[row, column], alone[0], atol=1e-5)
+        assert scores[row, column] == alone[0]
     assert np.ptp(scores) > 0.01
 
 
-def test_images_are_decoded_a_few_at_a_time(world, made, rewards, monkeypatch):
-    pairs, scorer, lines = PairSet.open(made), load_reward(rewards["hps"]), []
-    whole = score_samples(pairs, world.prompts, world.backbone, scorer, log=lambda line: None)
-    monkeypatch.setattr(labels, "IMAGES_AT_ONCE", 10)
-    parts = score_samples(pairs, world.prompts, world.backbone, scorer, log=lines.append)
-    assert np.allclose(parts, whole, atol=1e-6, rtol=0)
-    assert [line.partition(",")[0] for line in lines] == [f"labels: {n}/12 prompts" for n in (5, 10, 12)]
-
-
-def test_relabelling_writes_other_labels_and_leaves_the_tensors_alone(world, made, models, rewards, script, tmp_path):
+def test_relabelling_writes_other_labels_and_leaves_the_tensors_alone(world, made, decoded, rewards, script, tmp_path):
     files = sorted(made.parent.rglob("*.*"))
     before = [sha256(file) for file in files]
     tables = {}
     for name in ("hps", "pickscore"):
-        arguments = {
-            "--pairs": made,
-            "--prompts": world.table,
-            "--model": models["sd3"].model_dump_json(),
-            "--reward": rewards[name].model_dump_json(),
-            "--device": "cpu",
-            "--out": tmp_path / f"{name}.parquet",
-        }
-        script("label_pairs", *[part for pair in arguments.items() for part in pair])
+        arguments = ["--pairs", made, "--images", *decoded, "--prompts", world.table, "--device", "cpu"]
+        arguments += ["--reward", rewards[name].model_dump_json(), "--out", tmp_path / f"{name}.parquet"]
+        script("label_pairs", *arguments)
         tables[name] = read_table(tmp_path / f"{name}.parquet")
     assert [sha256(file) for file in files] == before and sorted(made.parent.rglob("*.*")) == files
     assert list(tables["hps"].columns) == ["prompt_id", "score_0", "score_1", "winner", "loser", "gap", "tie"]
+    assert list(tables["hps"]["prompt_id"]) == PairSet.open(made).prompt_ids
     assert not np.allclose(tables["hps"]["gap"], tables["pickscore"]["gap"])
 
 
-def test_a_prompt_without_text_is_named(world, made, rewards):
+def test_a_prompt_without_text_is_named(world, made, decoded, rewards):
     with pytest.raises(UserError, match=f"no prompt {prompt_id('a photo of a ring')}"):
-        score_samples(PairSet.open(made), world.prompts[1:], world.backbone, load_reward(rewards["hps"]))
+        score_samples(images_of(made, decoded), world.prompts[1:], load_reward(rewards["hps"]))
 
 
-def test_a_reward_that_is_not_finite_is_refused(world, made, rewards, tmp_path):
+def test_a_reward_that_is_not_finite_is_refused(world, made, decoded, rewards, tmp_path):
     state = torch.load(rewards["hps"].checkpoint)["state_dict"]
     state["text_projection"].fill_(torch.nan)
     torch.save({"state_dict": state}, tmp_path / "broken.pt")
     scorer = load_reward(rewards["hps"].model_copy(update={"checkpoint": str(tmp_path / "broken.pt")}))
     told = rf"^the reward hps gave .* not finite to prompt {prompt_id('a photo of a ring')} \('a photo of a ring'\)$"
     with pytest.raises(UserError, match=told):
-        score_samples(PairSet.open(made), world.prompts, world.backbone, scorer, reward="hps")
+        score_samples(images_of(made, decoded), world.prompts, scorer, reward="hps")

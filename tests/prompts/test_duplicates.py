@@ -119,13 +119,17 @@ def test_a_filter_that_removes_nothing_writes_the_same_kinds_of_columns():
     assert len(none) == 0 and none.dtypes.equals(some.dtypes)
 
 
-def test_semantic_duplicates_equal_brute_force():
+def test_semantic_duplicates_equal_brute_force(monkeypatch, tmp_path):
     rng = np.random.default_rng(1)
     centres = rng.normal(size=(40, 16))
     vectors = centres[rng.integers(40, size=200)] + 0.15 * rng.normal(size=(200, 16))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     texts = table([f"prompt {i}" for i in range(200)])
-    kept, removed, left = remove_semantic_duplicates(texts, vectors, Semantic(clip="x", threshold=0.9))
+    monkeypatch.setattr(semantic, "embed_texts", lambda *_: np.array_split(vectors, 3))
+    out = tmp_path / "new" / "embeddings.safetensors"
+    kept, removed = remove_semantic_duplicates(texts, Semantic(clip="x", threshold=0.9), "cpu", out)
+    assert list(out.parent.iterdir()) == [out]
+    left = semantic.read_embeddings(out)
     expected = greedy(vectors @ vectors.T, 0.9)
     assert list(kept["prompt_id"]) == list(texts["prompt_id"].iloc[expected])
     assert np.array_equal(left, vectors[expected]) and len(removed) == 200 - len(expected) > 50

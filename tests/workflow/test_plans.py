@@ -7,7 +7,8 @@ import yaml
 STORY = {
     **{"write_source": 1, "read_source": 1, "filter_unsafe": 1, "drop_near_duplicates": 1},
     **{"drop_semantic_duplicates": 1, "cluster_prompts": 1, "select_prompts": 1, "funnel_table": 1},
-    **{"write_testset": 3, "embed_prompts": 4, "generate_pairs": 2, "collect_pairs": 1, "label_pairs": 4, "train": 3},
+    **{"write_testset": 3, "embed_prompts": 4, "generate_pairs": 2, "collect_pairs": 1, "decode_pairs": 2},
+    **{"label_pairs": 4, "train": 3},
     "cache_reference": 2 * 6,  # two paths, 200 steps of 16 pairs: six whole visits of 480 prompts
     # base and three runs on three test sets; four rewards and utility on two of them, utility and GenEval on the third
     **{"generate_images": 12, "score_images": 4 * (2 * 5 + 2)},

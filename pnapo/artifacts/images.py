@@ -1,0 +1,117 @@
+"""Images on disk: a parquet file of PNGs under a manifest.
+
+They are encoded and decoded by threads while the model works on others, and few are in memory at a time.
+"""
+
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from pnapo.artifacts.files import atomic_path
+from pnapo.artifacts.manifest import require_intact, write_manifest
+from pnapo.artifacts.tables import read_table
+
+KIND = "images"
+FILE = "images.parquet"
+AHEAD = 64  # images decoded before they are asked for
+SCHEMA = pa.schema([("prompt_id", pa.string()), ("sample", pa.int64()), ("image", pa.binary())])
+
+Made = TypeVar("Made")
+Add = Callable[[list[str], list[int], np.ndarray], None]
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """A uint8 image [H, W, 3] as PNG; the same pixels give the same bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", compress_level=1)  # half the time of 6, a tenth more bytes
+    return buffer.getvalue()
+
+
+def decode_png(data: bytes) -> np.ndarray:
+    """The pixels, uint8 [H, W, 3], of a PNG."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.array(image.convert("RGB"))
+
+
+def _threads() -> ThreadPoolExecutor:
+    """As many threads as the job may use (Snakemake sets OMP_NUM_THREADS to them), else one."""
+    return ThreadPoolExecutor(int(os.environ.get("OMP_NUM_THREADS", "1")))
+
+
+@contextmanager
+def image_writer(manifest: Path | str, settings: dict) -> Iterator[Add]:
+    """Write the images beside `manifest` that the block adds, then the manifest; nothing if the block fails.
+
+    `add(prompt_ids, samples, images)` takes a batch, uint8 [n, H, W, 3]; its images are encoded while the next is made.
+    """
+    file, count = Path(manifest).with_name(FILE), 0
+    waiting: deque[tuple] = deque()
+    options = {"compression": "none", "use_dictionary": ["prompt_id"], "write_statistics": ["prompt_id", "sample"]}
+
+    def add(prompt_ids: list[str], samples: list[int], images: np.ndarray) -> None:
+        nonlocal count
+        count += len(images)
+        waiting.append((prompt_ids, samples, [pool.submit(encode_png, image) for image in images]))
+        if len(waiting) > 1:
+            write_first()
+
+    def write_first() -> None:
+        prompt_ids, samples, encoded = waiting.popleft()
+        writer.write_table(pa.table([prompt_ids, samples, [image.result() for image in encoded]], schema=SCHEMA))
+
+    with (
+        atomic_path(file) as temporary,
+        _threads() as pool,
+        pq.ParquetWriter(temporary, SCHEMA, write_page_checksum=True, **options) as writer,
+    ):
+        yield add
+        while waiting:
+            write_first()
+    write_manifest(manifest, KIND, settings, [FILE], count=count)
+
+
+class Images:
+    """The images of one manifest or of several, in order: `table` (prompt_id, sample) and, when asked for, the pixels.
+
+    Raises UserError that names a missing or damaged file.
+    """
+
+    def __init__(self, *manifests: Path | str):
+        self.settings = [require_intact(manifest, KIND)["settings"] for manifest in manifests]
+        self._files = [Path(manifest).with_name(FILE) for manifest in manifests]
+        parts = [read_table(file, ["prompt_id", "sample"]) for file in self._files]
+        self.table = pd.concat(parts, ignore_index=True)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """The pixels, uint8 [H, W, 3], of every image."""
+        return self.map(lambda pixels: pixels)
+
+    def map(self, work: Callable[[np.ndarray], Made]) -> Iterator[Made]:
+        """`work(pixels)` of every image, in order, done by threads somewhat before it is asked for."""
+        waiting: deque = deque()
+        with _threads() as pool:
+            for data in self._encoded():
+                waiting.append(pool.submit(lambda png: work(decode_png(png)), data))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _encoded(self) -> Iterator[bytes]:
+        for file in self._files:
+            for batch in pq.ParquetFile(file).iter_batches(16, columns=["image"]):
+                yield from batch.column(0).to_pylist()

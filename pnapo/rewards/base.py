@@ -1,0 +1,51 @@
+"""What every reward is: images and prompts in, one score each out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+import numpy as np
+import torch
+
+
+class Scorer(ABC):
+    """A loaded reward. A score is a function of one image's pixels and its prompt's features.
+
+    `display_scale` is what tables multiply raw scores by (100 for cosines, as all papers print them); `batch` images are
+    scored at once.
+    """
+
+    display_scale: float = 100.0
+    batch: int
+
+    @abstractmethod
+    def texts(self, prompts: list[str]) -> torch.Tensor:
+        """Features of prompts, float32 [N, D] on the CPU."""
+
+    @abstractmethod
+    def prepare(self, image: np.ndarray) -> torch.Tensor:
+        """The network's pixels, float32 [3, S, S], of a uint8 image [H, W, 3]. Threads may call it side by side."""
+
+    @abstractmethod
+    def compare(self, pixels: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        """Raw scores [B] of prepared pixels [B, 3, S, S] and the features [B, D] of their prompts."""
+
+    def score(self, images: Iterable[np.ndarray], prompts: Sequence[str]) -> np.ndarray:
+        """Raw scores, float32 [N], of uint8 images [H, W, 3] and their prompts."""
+        return np.concatenate(list(self.score_prepared(map(self.prepare, images), prompts)))
+
+    def score_prepared(self, pixels: Iterable[torch.Tensor], prompts: Sequence[str]) -> Iterable[np.ndarray]:
+        """Raw scores of prepared images, batch by batch; the features of a prompt are computed once.
+
+        Every batch has the same size (the last is filled up), so that a score does not depend on its neighbours.
+        """
+        distinct = list(dict.fromkeys(prompts))
+        where = {prompt: row for row, prompt in enumerate(distinct)}
+        rows = torch.tensor([where[prompt] for prompt in prompts], dtype=torch.long)
+        features, pixels = self.texts(distinct), iter(pixels)
+        for part in rows.split(self.batch):
+            chunk = torch.stack(list(islice(pixels, len(part))))
+            empty = self.batch - len(chunk)
+            chunk = torch.cat([chunk, chunk.new_zeros(empty, *chunk.shape[1:])])
+            chosen = torch.cat([features[part], features.new_zeros(empty, features.shape[1])])
+            yield self.compare(chunk, chosen)[: len(part)].cpu().numpy()

@@ -1,0 +1,67 @@
+"""Images on disk: exact pixels, and damage is named."""
+
+import numpy as np
+import pytest
+
+from pnapo.artifacts import images as stored
+from pnapo.artifacts.images import Images, decode_png, encode_png, image_writer
+from pnapo.artifacts.manifest import read_manifest
+from pnapo.errors import UserError
+
+
+@pytest.fixture
+def written(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (5, 32, 8, 3), dtype=np.uint8)
+    with image_writer(tmp_path / "manifest.json", {"seed": 1}) as add:
+        add(["a", "a"], [0, 1], images[:2])
+        add(["b"], [0], images[2:3])
+        add(["b", "c"], [1, 0], images[3:])
+    return tmp_path / "manifest.json", images
+
+
+def test_pixels_survive_exactly(written):
+    manifest, images = written
+    found = Images(manifest)
+    assert found.table.to_dict("list") == {"prompt_id": ["a", "a", "b", "b", "c"], "sample": [0, 1, 0, 1, 0]}
+    assert np.array_equal(np.stack(list(found)), images) and next(iter(found)).dtype == np.uint8
+    assert found.settings == [{"seed": 1}] and read_manifest(manifest)["count"] == len(found) == 5
+    assert encode_png(images[0]) == encode_png(decode_png(encode_png(images[0])))
+
+
+def test_several_manifests_are_read_as_one_and_in_order(written, monkeypatch):
+    manifest, images = written
+    monkeypatch.setattr(stored, "AHEAD", 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    found = list(Images(manifest, manifest).map(lambda pixels: int(pixels.astype(int).sum())))
+    assert found == 2 * [int(image.sum()) for image in images] and len(set(found)) == 5
+
+
+def test_images_whose_making_fails_leave_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), image_writer(tmp_path / "new" / "manifest.json", {}) as add:
+        add(["a"], [0], np.zeros((1, 4, 4, 3), np.uint8))
+        add(["b"], [1 // 0], np.zeros((1, 4, 4, 3), np.uint8))
+    assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.write_bytes(file.read_bytes()[:-1] + b"\0"),
+        lambda file: file.write_bytes(file.read_bytes()[:-20]),
+        lambda file: file.unlink(),
+    ],
+    ids=["flipped", "truncated", "missing"],
+)
+def test_a_damaged_file_is_named(written, damage):
+    manifest, _ = written
+    damage(manifest.with_name("images.parquet"))
+    with pytest.raises(UserError, match=r"images\.parquet"):
+        Images(manifest)
+
+
+def test_images_are_not_read_from_another_kind_of_manifest(written):
+    manifest, _ = written
+    manifest.write_text(manifest.read_text().replace('"kind": "images"', '"kind": "pairs"'))
+    with pytest.raises(UserError, match="describes 'pairs', but 'images' is needed"):
+        Images(manifest)
