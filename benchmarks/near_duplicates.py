@@ -2,8 +2,7 @@
 
 Each prompt is a real one, or one that was edited: words exchanged for others of the list, an ending added, or its words or
 phrases put in another order. `--sample` rows are checked against brute force: a row has to go if and only if a row that
-stays before it reaches the threshold. `--peer N` runs datasketch (MinHash LSH, verified) on the first N of them too, and
-`--growth` shows how the cost grows from a thousand prompts on.
+stays before it reaches the threshold. `--peer N` runs datasketch (MinHash LSH, verified) on the first N of them too.
 """
 
 import argparse
@@ -101,7 +100,6 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--sample", type=int, default=500)
     parser.add_argument("--peer", type=int, default=0)
-    parser.add_argument("--growth", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
 
@@ -142,19 +140,6 @@ def main(argv: list[str] | None = None) -> None:
             "removed": {"ours": ours, "datasketch": theirs},
             "cpu_seconds": {name: round(value, 2) for name, value in spent.items()},
             "ratio": round(spent["datasketch"] / spent["ours"], 1),
-        }
-    if args.growth:
-        counts = [n for n in (1000, 3000, 10_000, 30_000, 100_000) if n <= len(prompts)]
-        spent = []
-        for count in counts:
-            began = time.process_time()
-            duplicates(shingle_sets(prompts[:count], settings.ngram), settings.threshold)
-            spent.append(time.process_time() - began)
-        exponent = float(np.polyfit(np.log(counts), np.log(spent), 1)[0])
-        found["growth"] = {
-            "prompts": counts,
-            "cpu_seconds": [round(s, 3) for s in spent],
-            "exponent": round(exponent, 2),
         }
     print(json.dumps(found, indent=2))
 

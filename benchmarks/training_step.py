@@ -1,6 +1,7 @@
 """How long a training step takes: the policy alone, with the reference's errors known, and with them computed in it.
 
-The three take turns in one process, so that a busy machine slows all of them alike; prints medians as JSON.
+Beside them a step of the shape that flow_grpo's DPO trainer has: policy and reference are two adapters of one model, and
+each step runs both. They take turns in one process, so that a busy machine slows all of them alike; prints medians as JSON.
 """
 
 import argparse
@@ -96,6 +97,26 @@ def measure(name: str, batch: int, repeats: int, device: str) -> dict[str, float
             began(lambda: errors_at(backbone, session.policy.model, points, 1.0).mean().backward())
             session.optimizer.zero_grad()
 
+        config = backbone.transformer.peft_config["default"]
+        backbone.transformer.add_adapter(config, "reference")
+        backbone.transformer.set_adapter("default")
+
+        def two_adapters(step: int) -> None:
+            points = session.batches.at(step * batch, batch)
+            began(lambda: both_adapters(points))
+
+        def both_adapters(points) -> None:
+            model, trained = session.policy.model, session.policy.trainable.values()
+            model.set_adapter("reference")
+            with torch.no_grad():
+                reference = errors_at(backbone, model, points, 1.0)
+            model.set_adapter("default")
+            won, lost = (errors_at(backbone, model, points, 1.0) - reference).chunk(2)
+            torch.nn.functional.logsigmoid(-0.5 * 100 * (won - lost)).mean().neg().backward()
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            session.optimizer.step()
+            session.optimizer.zero_grad()
+
         def step_with(source):
             def run(step: int) -> None:
                 session.reference = source
@@ -110,7 +131,12 @@ def measure(name: str, batch: int, repeats: int, device: str) -> dict[str, float
                 torch.cuda.synchronize()
             spent.append(time.perf_counter() - start)
 
-        kinds = {"policy": policy, "cached": step_with(table), "uncached": step_with(computed)}
+        kinds = {
+            "policy": policy,
+            "cached": step_with(table),
+            "uncached": step_with(computed),
+            "two_adapters": two_adapters,
+        }
         times: dict[str, list[float]] = {kind: [] for kind in kinds}
         for step in range(repeats + 1):
             for kind, run in kinds.items():
@@ -126,6 +152,7 @@ def measure(name: str, batch: int, repeats: int, device: str) -> dict[str, float
         **{f"{kind}_seconds": round(value, 5) for kind, value in medians.items()},
         "cached_per_policy": round(medians["cached"] / medians["policy"], 4),
         "cached_per_policy_paired": round(statistics.median(ratios), 4),
+        "two_adapters_per_cached": round(medians["two_adapters"] / medians["cached"], 4),
         "reference_share_of_uncached": round(1 - medians["cached"] / medians["uncached"], 4),
     }
 

@@ -2,6 +2,7 @@
 import json
 import os
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -52,6 +53,9 @@ def settings(section, *names):
     return lambda wildcards: as_json(section.model_dump(include=set(names) or None))
 
 
+sources = cache(closure)  # a plan of a thousand jobs asks for the same ones a thousand times
+
+
 def code(script, *modules, skip=()):
     """The sources whose change makes a rule's output stale: its script, and the `modules` of pnapo that it runs.
 
@@ -60,7 +64,7 @@ def code(script, *modules, skip=()):
     """
     out = f"workflow_scripts/{script}.py"
     skip = (*CARRIERS, *(f"pnapo/{prefix}" for prefix in skip))
-    found = [out, *(f"pnapo/{module}.py" for module in modules)] if modules else closure(out, skip=skip)
+    found = [out, *(f"pnapo/{module}.py" for module in modules)] if modules else sources(out, skip=skip)
     return ancient(sorted(found)) if FREEZE_CODE else sorted(found)
 
 

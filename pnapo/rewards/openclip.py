@@ -55,7 +55,7 @@ class OpenCLIP:
         self.image_size = size[0] if isinstance(size, (tuple, list)) else size
 
     @torch.no_grad()
-    def texts(self, prompts: list[str], batch: int = 32) -> torch.Tensor:
+    def texts(self, prompts: list[str], batch: int = 16) -> torch.Tensor:
         """Unit text embeddings, float32 [N, D] on the CPU; every batch is filled up, so that none hangs on its neighbours."""
         parts = []
         for start in range(0, len(prompts), batch):

@@ -11,7 +11,7 @@ from pnapo.artifacts.pretrained import from_folder
 from pnapo.config.schema import Reward
 from pnapo.rewards.base import Scorer
 
-TEXTS = 32  # prompts embedded at once
+TEXTS = 16  # prompts embedded at once
 
 
 class PickScore(Scorer):
