@@ -13,7 +13,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 endif
 
-.PHONY: help setup reproduce test test-fast lint format lock docs readme bench world ship-world clean
+.PHONY: help setup reproduce test test-fast lint format lock docs readme bench bench-gpu world ship-world clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -78,6 +78,10 @@ readme: setup ## write the README's table and image grid from results/
 
 bench: setup ## measure how fast it is, into docs/performance.md
 	@$(BIN)/python benchmarks/run.py
+
+bench-gpu: setup ## the same at real size, where there is a GPU
+	@PYTHONPATH=. $(BIN)/python benchmarks/gpu.py --out results/benchmarks-gpu.json
+	@PYTHONPATH=. $(BIN)/python benchmarks/scoring.py --device cuda --images 64
 
 world: setup ## train the embedded world's models from nothing (two hours)
 	@$(BIN)/snakemake --cores $(CORES) --quiet host reason -- world

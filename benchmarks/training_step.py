@@ -35,7 +35,7 @@ def load(name: str, device: str):
     return SD3Backbone(parts, path=world.path, resolution=32, max_sequence_length=20, device=device)
 
 
-def make_pairs(backbone, count: int):
+def make_pairs(backbone, count: int, tokens: int = 40):
     """Random pairs and embeddings of the backbone's shapes."""
     import torch
 
@@ -46,7 +46,7 @@ def make_pairs(backbone, count: int):
     x0_w, x0_l, xT_w, xT_l = torch.randn(4, count, *shape)
     ids = [f"{number:016x}" for number in range(count)]
     cond = {
-        "prompt_embeds": torch.randn(count, 40, config.joint_attention_dim),
+        "prompt_embeds": torch.randn(count, tokens, config.joint_attention_dim),
         "pooled": torch.randn(count, config.pooled_projection_dim),
     }
     gap = torch.rand(count, dtype=torch.float64) * 0.02
@@ -54,8 +54,9 @@ def make_pairs(backbone, count: int):
     return PreferencePairs(ids, x0_w, x0_l, xT_w, xT_l, gap, made_with), Embeddings(cond, ids, "benchmark")
 
 
-def sessions(backbone, batch: int, repeats: int, folder: Path):
+def sessions(backbone, batch: int, repeats: int, folder: Path, tokens: int = 40):
     """A training session on one policy, whose reference is known (a `Table`), and the source that computes it."""
+    import torch
     from accelerate import Accelerator
 
     from pnapo.config.schema import Run
@@ -68,14 +69,15 @@ def sessions(backbone, batch: int, repeats: int, folder: Path):
     from pnapo.training.settings import resolve_settings
 
     run = Run(schedule="dynamic", steps=repeats + 1, batch=batch, beta=300, learning_rate=1e-4)
-    pairs, embeddings = make_pairs(backbone, 2 * batch)
+    pairs, embeddings = make_pairs(backbone, 2 * batch, tokens)
     settings = resolve_settings(backbone=backbone, pairs=pairs, run=run, seed=0, draw_seed=0)
     batches = Batches(pairs, embeddings, run, seed=0, draw_seed=0, reward_scale=100.0, device=backbone.device)
     reference = Reference(backbone, batches.draws, 1.0)
     quiet = {"key": "", "log": lambda line: None}
     table = Table(reference, batches, run.steps * batch, [], state=folder / "reference.safetensors", **quiet)
     policy = ADAPTERS["lora"](backbone, run, 0)
-    accelerator = Accelerator(cpu=backbone.device.type == "cpu")
+    half = "bf16" if backbone.dtype == torch.bfloat16 else "no"
+    accelerator = Accelerator(cpu=backbone.device.type == "cpu", mixed_precision=half)
     meter = Meter(backbone.device)
     session = Session(backbone, policy, batches, table, settings, accelerator, meter, folder, quiet["log"])
     return session, table, Computed(reference, batches, policy)

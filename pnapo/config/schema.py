@@ -30,7 +30,7 @@ class Model(Section):
     resolution: Positive = Field(description="Width and height of generated images, in pixels.")
     max_sequence_length: Positive = Field(256, description="Length of the T5 prompt embedding, in tokens.")
     dtype: Literal["fp32", "bf16"] = Field(
-        "fp32", description="Precision of the weights while generating and training."
+        "fp32", description="Precision of transformer and text encoders; the VAE is always fp32."
     )
 
 

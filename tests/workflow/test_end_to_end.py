@@ -115,15 +115,15 @@ def test_a_changed_objective_touches_what_it_trained(finished) -> None:
 def test_a_damaged_shard_is_named_in_one_line(finished) -> None:
     folder = finished.folder / "results" / "pairs" / "sd3" / "samples"
     shard = sorted(folder.glob("*.safetensors"))[0]
-    labels = "results/pairs/sd3/labels/hps.parquet"
-    kept = (finished.folder / labels).read_bytes()
+    images = f"results/pairs/sd3/images/{shard.stem.removeprefix('shard-')}/manifest.json"
+    kept = (finished.folder / images).read_bytes()
     with changed(shard, shard.read_bytes()[:-8] + b"nonsense"):
-        done = finished.snakemake("--forcerun", "label_pairs", "--", labels)
+        done = finished.snakemake("--forcerun", "decode_pairs", "--", images)
     errors = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
     assert done.returncode == 1 and len(errors) == 1 and shard.name in errors[0], done.stdout
-    assert "Traceback" not in done.stdout and not (finished.folder / labels).exists()
-    assert finished.snakemake("--", labels).returncode == 0
-    assert (finished.folder / labels).read_bytes() == kept
+    assert "Traceback" not in done.stdout and not (finished.folder / images).exists()
+    assert finished.snakemake("--", images).returncode == 0
+    assert (finished.folder / images).read_bytes() == kept
 
 
 def test_snakemake_makes_its_own_report(finished) -> None:
