@@ -13,7 +13,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 endif
 
-.PHONY: help setup reproduce test test-fast lint format lock docs readme bench bench-gpu world ship-world clean
+.PHONY: help setup reproduce test test-fast test-slurm lint format lock docs readme bench bench-gpu world ship-world clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,9 @@ test: setup ## run every test
 
 test-fast: setup ## run the tests that take seconds
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
+
+test-slurm: setup ## run the workflow on a SLURM of one node, started for it (needs root and: apt install slurm-wlm munge)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm -rs
 
 lint: setup ## check the sources' style and the workflow
 	@$(BIN)/ruff check .

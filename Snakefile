@@ -7,6 +7,7 @@ from snakemake.utils import min_version
 from pnapo.config import as_json, policies, resolve_run, validate
 from pnapo.config.loading import read_yaml
 from pnapo.errors import UserError
+from pnapo.orphans import cancel_orphans
 
 min_version("9.27")
 
@@ -35,6 +36,10 @@ pathvars:
 
 
 include: "rules/common.smk"
+
+
+onstart:
+    cancel_orphans(os.getcwd(), logger.info)
 
 
 wildcard_constraints:

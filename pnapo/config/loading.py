@@ -75,6 +75,15 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+NAMED = ("models", "rewards", "testsets", "metrics", "runs")  # sections whose entries have names of the user's choice
+
+
+def _taken_away(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without entries that are null: so an overlay takes away what the file below it names."""
+    sections = {name: raw[name] for name in NAMED if isinstance(raw.get(name), Mapping)}
+    return {**raw, **{name: {k: v for k, v in s.items() if v is not None} for name, s in sections.items()}}
+
+
 def load_config(path: Path | str, overlays: Iterable[Path | str] = (), overrides: Mapping[str, Any] | None = None):
     """Read a configuration with overlays and single settings laid on it. Raises UserError with one line."""
     raw, origin = read_yaml(path), str(path)
@@ -85,7 +94,7 @@ def load_config(path: Path | str, overlays: Iterable[Path | str] = (), overrides
 
 def validate(raw: Mapping[str, Any], origin: str = "config.yaml") -> Config:
     """The typed configuration of a merged mapping. Raises UserError with one line that begins with `origin`."""
-    raw = _with_on(raw, origin)
+    raw = _taken_away(_with_on(raw, origin))
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:

@@ -10,6 +10,7 @@ import yaml
 
 from pnapo.config import load_config, policies, resolve_run, split_policy, validate
 from pnapo.config.docs import generated
+from pnapo.config.loading import merge
 from pnapo.config.schema import Run
 from pnapo.errors import UserError
 
@@ -130,3 +131,19 @@ def test_light_modules_import_no_torch():
         "pnapo.cli._parser(); assert not {'torch', 'diffusers', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_null_takes_an_entry_away(raw):
+    overlay = {"testsets": {"freeform": None}, "metrics": {name: {"testsets": ["heldout"]} for name in raw["metrics"]}}
+    overlay["metrics"]["geneval"] = None
+    found = validate(merge(raw, overlay))
+    assert set(found.testsets) == {"heldout", "geneval"} and set(found.metrics) == set(raw["metrics"]) - {"geneval"}
+    assert "no reward is called hps" in broken(raw, "rewards.hps", None)
+    assert "runs.pnapo.beta" in broken(raw, "runs.pnapo.beta", None)
+
+
+def test_the_papers_configuration_is_one():
+    found = load_config(ROOT / "config.yaml", [ROOT / "config" / "paper.yaml"])
+    assert found.backbones == ["sd3", "flux"] and set(found.testsets) == {"hpdv2", "opdv1", "geneval"}
+    assert (resolve_run(found, "sd3", "pnapo")["beta"], resolve_run(found, "flux", "pnapo")["beta"]) == (5000, 2000)
+    assert not [path for model in found.models.values() if (path := model.path).startswith("assets/")]

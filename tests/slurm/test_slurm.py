@@ -1,0 +1,127 @@
+"""`snakemake --profile slurm` on a real SLURM: devices, resources, and what goes wrong on clusters."""
+
+import os
+import re
+import signal
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def undisturbed(story) -> bytes:
+    """The weights of a training that nobody disturbed."""
+    return story[0].weights()
+
+
+def of_rule(snapshot: dict, rule: str) -> list[dict]:
+    return [job for job in snapshot.values() if job.get("Comment", "").startswith(f"rule_{rule}_")]
+
+
+def test_the_whole_story_runs_as_slurm_jobs(story) -> None:
+    project, watch = story
+    assert (project.folder / "results" / "report.html").exists()
+    comments = {job.get("Comment", "") for seen in watch.seen for job in seen.values()}
+    rules = {re.sub(r"^rule_|_wildcards_.*", "", comment) for comment in comments}
+    assert {"generate_pairs", "decode_pairs", "label_pairs", "train", "score_images"} <= rules
+    assert {"tables", "selection", "sources"} <= rules, rules  # groups
+    assert not {"main_table", "report", "select_prompts", "read_source"} & rules
+
+
+def test_gpu_jobs_have_a_device_each_and_the_third_waits(story) -> None:
+    _, watch = story
+    waited = False
+    for seen in watch.seen:
+        jobs = of_rule(seen, "generate_pairs")
+        running = [job for job in jobs if job["JobState"] == "RUNNING"]
+        devices = [re.search(r"IDX:(\d+)", job["GRES"])[1] for job in running if "GRES" in job]
+        assert len(set(devices)) == len(devices) <= 2
+        pending = [job for job in jobs if job["JobState"] == "PENDING" and job["Reason"] == "Resources"]
+        waited |= len(set(devices)) == 2 and len(pending) == 1
+    assert waited
+    last = {job["JobId"]: job["JobState"] for job in of_rule(watch.seen[-1], "generate_pairs")}
+    assert len(last) == 3 and set(last.values()) == {"COMPLETED"}
+
+
+def test_a_job_gets_what_its_rule_asks_for(story) -> None:
+    _, watch = story
+    jobs = {job["Comment"].split("_wildcards_")[0]: job for seen in watch.seen for job in seen.values()}
+    train, near = jobs["rule_train"], jobs["rule_drop_near_duplicates"]
+    assert (train["MinMemoryNode"], train["TimeLimit"]) == ("1500M", "00:30:00")
+    assert train["TresPerJob"].endswith("gpu:1") and "TresPerJob" not in near
+    assert (near["MinMemoryNode"], near["TimeLimit"], near["Partition"]) == ("1500M", "01:00:00", "cpu")
+    assert train["Requeue"] == "1"
+
+
+def test_a_job_that_is_cancelled_in_training_resumes_with_more_time(story, slurm, undisturbed: bytes) -> None:
+    project, _ = story
+    process = project.start_training()
+    (job,) = slurm.of_rule("train", "RUNNING")
+    slurm.run("scancel", job["JobId"])
+    (second,) = slurm.wait_for(
+        lambda: slurm.of_rule("train", "RUNNING", "COMPLETING", "COMPLETED")[-1:], "the second attempt"
+    )
+    screen = project.finish(process)
+    second = slurm.jobs()[slurm.of_rule("train")[-1]["JobId"]]
+    assert second["JobId"] != job["JobId"] and second["TimeLimit"] == "01:00:00"
+    assert "resuming at step" in project.log() and job["JobId"] in screen
+    assert project.weights() == undisturbed
+
+
+def test_after_kill_9_a_new_start_finishes_without_redoing(story, slurm, undisturbed: bytes) -> None:
+    project, _ = story
+    process = project.start_training()
+    (orphan,) = slurm.of_rule("train", "RUNNING")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert slurm.jobs()[orphan["JobId"]]["JobState"] == "RUNNING"
+    known = set(slurm.jobs())
+    locked = project.start()
+    assert locked.wait(120) == 1 and "--unlock" in project.screen()
+    assert project.start("--unlock").wait(120) == 0
+    screen = project.finish(project.start())
+    assert f"left in the queue: {orphan['JobId']}" in screen
+    assert slurm.jobs()[orphan["JobId"]]["JobState"] == "CANCELLED"
+    new = [job["Comment"].split("_wildcards_")[0] for name, job in slurm.jobs().items() if name not in known]
+    assert new.count("rule_train") == 1 and not {"rule_generate_pairs", "rule_label_pairs"} & set(new)
+    assert "resuming at step" in project.log() and project.weights() == undisturbed
+
+
+def test_a_preempted_job_goes_back_into_the_queue_and_resumes(story, slurm, undisturbed: bytes) -> None:
+    project, _ = story
+    project.write_profile(slurm_partition="low")
+    try:
+        process = project.start_training()
+        (job,) = slurm.of_rule("train", "RUNNING")
+        slurm.run(
+            "sbatch",
+            "--partition",
+            "urgent",
+            "--gpus",
+            "2",
+            "--mem",
+            "100",
+            "--output",
+            "/dev/null",
+            "--wrap",
+            "sleep 2",
+        )
+        slurm.wait_for(lambda: slurm.jobs()[job["JobId"]]["JobState"] == "PENDING", "the preemption")
+        slurm.run("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")  # SLURM would wait for two minutes
+        project.finish(process)
+    finally:
+        project.write_profile()
+    assert slurm.jobs()[job["JobId"]]["Restarts"] == "1"
+    assert "resuming at step" in project.log() and project.weights() == undisturbed
+
+
+def test_a_node_that_fails_and_comes_back_costs_no_work(story, slurm, undisturbed: bytes) -> None:
+    project, _ = story
+    process = project.start_training()
+    (job,) = slurm.of_rule("train", "RUNNING")
+    slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=DOWN", "Reason=test")
+    slurm.wait_for(lambda: slurm.jobs()[job["JobId"]]["JobState"] != "RUNNING", "the end of the job")
+    slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=RESUME")
+    if slurm.jobs()[job["JobId"]]["JobState"] == "PENDING":
+        slurm.run("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")
+    project.finish(process)
+    assert "resuming at step" in project.log() and project.weights() == undisturbed
