@@ -8,6 +8,7 @@ from pnapo.config import as_json, policies, resolve_run, validate
 from pnapo.config.loading import read_yaml
 from pnapo.errors import UserError
 from pnapo.orphans import cancel_orphans
+from pnapo.provenance import save as save_provenance
 
 min_version("9.27")
 
@@ -40,6 +41,13 @@ include: "rules/common.smk"
 
 onstart:
     cancel_orphans(os.getcwd(), logger.info)
+
+
+onsuccess:
+    try:
+        save_provenance(f"{CONFIG.results}/provenance.json")
+    except UserError as error:
+        logger.warning(f"Not saved for clones: {error}")
 
 
 wildcard_constraints:

@@ -70,6 +70,23 @@ def _table(args: argparse.Namespace) -> None:
     show(args.path)
 
 
+def _save(args: argparse.Namespace) -> None:
+    from pnapo.provenance import save
+
+    print(f"{args.path}: the records of {save(args.path)} outputs")
+
+
+def _restore(args: argparse.Namespace) -> None:
+    from pnapo.provenance import restore
+
+    if args.if_saved and not os.path.exists(args.path):
+        return
+    found = restore(args.path)
+    print(f"{found.known} outputs are as recorded, {found.absent} are not here")
+    for output in found.different:
+        print(f"{output}: is not what was recorded; Snakemake will decide whether to make it again")
+
+
 def _parser() -> argparse.ArgumentParser:
     from pnapo import __version__
 
@@ -95,6 +112,17 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="prove artefacts intact: hashes, and the noise of pair sets")
     verify.add_argument("paths", nargs="+", metavar="PATH", help="a manifest.json or its folder")
     verify.set_defaults(run_command=_verify)
+
+    provenance = commands.add_parser("provenance", help="carry Snakemake's records of what made each output")
+    actions = provenance.add_subparsers(metavar="ACTION", required=True)
+    for name, command, told in (
+        ("save", _save, "write the records of all outputs here (a run does it by itself)"),
+        ("restore", _restore, "after git clone and dvc pull: let Snakemake know how the outputs were made"),
+    ):
+        action = actions.add_parser(name, help=told)
+        action.add_argument("path", nargs="?", default="results/provenance.json")
+        action.set_defaults(run_command=command)
+    action.add_argument("--if-saved", action="store_true", help="do nothing if there is no such file yet")
 
     table = commands.add_parser("table", help="print a table of results")
     table.add_argument("path", help="a .csv of results/tables")
