@@ -13,7 +13,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 endif
 
-.PHONY: help setup reproduce test test-fast test-slurm lint format lock docs readme bench bench-gpu world ship-world clean
+.PHONY: help setup reproduce test test-fast test-dvc test-slurm lint format lock docs readme bench bench-gpu world ship-world clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ test: setup ## run every test
 test-fast: setup ## run the tests that take seconds
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
 
+test-dvc: setup ## push, pull, revert and rerun with DVC, in temporary repositories
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/dvc
+
 test-slurm: setup ## run the workflow on a SLURM of one node, started for it (needs root and: apt install slurm-wlm munge)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm -rs
 
@@ -86,7 +89,7 @@ bench-gpu: setup ## the same at real size, where there is a GPU
 	@PYTHONPATH=. $(BIN)/python benchmarks/gpu.py --out results/benchmarks-gpu.json
 	@PYTHONPATH=. $(BIN)/python benchmarks/scoring.py --device cuda --images 64
 
-world: setup ## train the embedded world's models from nothing (two hours)
+world: setup ## train the embedded world's models from nothing (an hour and a half)
 	@$(BIN)/snakemake --cores $(CORES) --quiet host reason -- world
 
 ship-world: setup ## copy a finished world's models to assets/world

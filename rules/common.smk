@@ -2,6 +2,7 @@
 import json
 import os
 import shlex
+from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -36,6 +37,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 SELECTED = "selected"  # the list of training prompts, beside the test sets
 SHARDS = [f"{shard:05d}" for shard in range(CONFIG.pairs.shards)]
 POLICIES = {backbone: policies(CONFIG, backbone) for backbone in CONFIG.backbones}
+TRAINED = [(backbone, policy) for backbone, names in POLICIES.items() for policy in names if policy != "base"]
 
 GENEVAL = [name for name, metric in CONFIG.metrics.items() if metric.kind == "geneval"]
 
@@ -154,8 +156,7 @@ def testset_settings(*names):
 
 def trained():
     """The manifest of every training run on every backbone."""
-    pairs = [(backbone, policy) for backbone, names in POLICIES.items() for policy in names if policy != "base"]
-    return [f"<results>/runs/{backbone}/{policy}/manifest.json" for backbone, policy in pairs]
+    return [f"<results>/runs/{backbone}/{policy}/manifest.json" for backbone, policy in TRAINED]
 
 
 def all_images():
@@ -202,6 +203,18 @@ def require(setting, path, exists=os.path.isfile):
         sys.exit(f"error: {setting}: {path}: no such {'file' if exists is os.path.isfile else 'folder'}")
 
 
+def refuse_hard_links():
+    """End with one line if DVC shares files with its cache by hard links: their outputs could not be made again."""
+    settings = ConfigParser()
+    settings.read([".dvc/config", ".dvc/config.local"])
+    if "hardlink" in settings.get("cache", "type", fallback=""):
+        sys.exit(
+            "error: .dvc/config: cache.type hardlink keeps Snakemake from making results again; "
+            "run `dvc config cache.type reflink,symlink,copy`, then `dvc checkout --relink`"
+        )
+
+
+refuse_hard_links()
 require("prompts.source.path", CONFIG.prompts.source.path)
 require("published", CONFIG.published)
 for name, testset in CONFIG.testsets.items():

@@ -42,6 +42,7 @@ rule main_table:
         md="<results>/tables/main.md",
         tex="<results>/tables/main.tex",
         others=expand("<results>/tables/{table}.{suffix}", table=["comparisons", "seeds"], suffix=["csv", "md", "tex"]),
+        metrics="<results>/metrics.json",
     log:
         "<logs>/tables/main.log",
     benchmark:
@@ -63,6 +64,7 @@ rule main_table:
         " --scores {params.folder:q}"
         " --config {params.config:q}"
         " {params.published:q}"
+        " --metrics {output.metrics:q}"
         " --out {output.csv:q}"
         " > {log:q} 2>&1"
 
@@ -120,6 +122,30 @@ rule compute_table:
         "Making the table of what each run cost"
     shell:
         "python workflow_scripts/compute_table.py" " --runs {input.runs:q}" " --out {output.csv:q}" " > {log:q} 2>&1"
+
+
+rule curves:
+    input:
+        runs=trained(),
+        code=code("curves"),
+    output:
+        [f"<results>/curves/{backbone}-{policy}.csv" for backbone, policy in TRAINED],
+    log:
+        "<logs>/curves.log",
+    benchmark:
+        "<benchmarks>/curves.tsv"
+    conda:
+        "../envs/pnapo.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        folder=f"{CONFIG.results}/curves",
+    message:
+        "Writing the training curves"
+    shell:
+        "python workflow_scripts/curves.py" " --runs {input.runs:q}" " --out {params.folder:q}" " > {log:q} 2>&1"
 
 
 rule report:

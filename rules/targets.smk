@@ -59,3 +59,4 @@ rule tables:
         rules.main_table.output,
         rules.compute_table.output,
         rules.geneval_table.output if GENEVAL else [],
+        rules.curves.output if TRAINED else [],

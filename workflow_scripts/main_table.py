@@ -18,12 +18,13 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--published", help="CSV of published values")
     parser.add_argument("--out", required=True, help="table to write, .csv")
+    parser.add_argument("--metrics", required=True, type=Path, help="JSON of the means to write, for `dvc metrics`")
     args = parser.parse_args(argv)
 
     from pnapo.tables.main import main_tables, read_published, write_main
 
     published = read_published(args.published) if args.published else None
-    write_main(main_tables(args.scores, args.config, published), args.config, Path(args.out))
+    write_main(main_tables(args.scores, args.config, published), args.config, Path(args.out), args.metrics)
 
 
 if __name__ == "__main__":

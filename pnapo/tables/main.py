@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pnapo.artifacts import write_json
 from pnapo.config.schema import Statistics
 from pnapo.errors import UserError
 from pnapo.tables.pivot import main_caption, main_grids
@@ -133,8 +134,10 @@ def main_tables(root: Path | str, expected: Expected, published: pd.DataFrame | 
     return MainTables(table, pd.DataFrame(comparisons, columns=COMPARISONS), pd.DataFrame(seeds, columns=SEEDS))
 
 
-def write_main(tables: MainTables, expected: Expected, out: Path) -> None:
-    """Write the main table to `out` (.csv, .md, .tex), the comparisons and the spread over seeds beside it."""
+def write_main(tables: MainTables, expected: Expected, out: Path, means: Path) -> None:
+    """Write the main table to `out` (.csv, .md, .tex), the comparisons and the spread over seeds beside it, and the means
+    alone to `means` (.json).
+    """
     confidence = expected.statistics.confidence
     write_all(
         tables.comparisons,
@@ -151,3 +154,12 @@ def write_main(tables: MainTables, expected: Expected, out: Path) -> None:
         "extremes.",
     )
     write_all(tables.main, out, main_caption(confidence), grids=main_grids(rounded(tables.main)))
+    write_json(means, metrics(tables.main))
+
+
+def metrics(main: pd.DataFrame) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    """The means of a main table: backbone → run → test set → metric → mean."""
+    found: dict = {}
+    for row in main.itertuples():
+        found.setdefault(row.backbone, {}).setdefault(row.run, {}).setdefault(row.testset, {})[row.metric] = row.mean
+    return found

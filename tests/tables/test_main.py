@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from pnapo import scripting
+from pnapo.artifacts import read_json
 from pnapo.errors import UserError
 from pnapo.tables.main import COLUMNS, main_tables, read_published
 from pnapo.tables.scores import Expected
@@ -90,14 +91,18 @@ def test_shipped_published_values_are_readable():
 
 def run_script(script, scores, out):
     config = json.dumps(EXPECTED.model_dump(exclude={"statistics"}))
-    script("main_table", "--scores", scores, "--config", config, "--out", out)
+    script("main_table", "--scores", scores, "--config", config, "--out", out, "--metrics", out.with_name("means.json"))
 
 
 def test_script_writes_the_same_bytes_twice(scores, script, tmp_path):
     for name in ("one", "two"):
         run_script(script, scores, tmp_path / name / "main.csv")
     files = sorted(p.name for p in (tmp_path / "one").iterdir())
-    assert files == [f"{t}.{k}" for t in ("comparisons", "main", "seeds") for k in ("csv", "md", "tex")]
+    tables = [f"{t}.{k}" for t in ("comparisons", "main", "seeds") for k in ("csv", "md", "tex")]
+    assert files == sorted([*tables, "means.json"])
+    main, means = pd.read_csv(tmp_path / "one" / "main.csv"), read_json(tmp_path / "one" / "means.json")
+    for row in main.itertuples():
+        assert means[row.backbone][row.run][row.testset][row.metric] == pytest.approx(row.mean, rel=1e-4)
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     text = (tmp_path / "one" / "main.md").read_text()

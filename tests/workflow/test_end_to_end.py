@@ -13,8 +13,8 @@ from pnapo.artifacts import verify_manifest
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ALWAYS = {"main_table": 1, "geneval_table": 1, "report": 1}
-ONE_RUN = {"train": 1, "generate_images": 2, "score_images": 2, "compute_table": 1, **ALWAYS}
-BOTH_RUNS = {"train": 2, "generate_images": 4, "score_images": 4, "compute_table": 1, **ALWAYS}
+ONE_RUN = {"train": 1, "generate_images": 2, "score_images": 2, "compute_table": 1, "curves": 1, **ALWAYS}
+BOTH_RUNS = {"train": 2, "generate_images": 4, "score_images": 4, "compute_table": 1, "curves": 1, **ALWAYS}
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,18 @@ STORY = {
     "cache_reference": 2 * 6,  # two paths, 200 steps of 16 pairs: six whole visits of 480 prompts
     # base and three runs on three test sets; four rewards and utility on two of them, utility and GenEval on the third
     **{"generate_images": 12, "score_images": 4 * (2 * 5 + 2)},
-    **{"main_table": 1, "geneval_table": 1, "compute_table": 1, "report": 1},
+    **{"main_table": 1, "geneval_table": 1, "compute_table": 1, "curves": 1, "report": 1},
 }
-SHARED = {"write_source", "read_source", "write_testset", "main_table", "geneval_table", "compute_table", "report"} | {
+SHARED = {
+    "write_source",
+    "read_source",
+    "write_testset",
+    "main_table",
+    "geneval_table",
+    "compute_table",
+    "curves",
+    "report",
+} | {
     *("filter_unsafe", "drop_near_duplicates", "drop_semantic_duplicates", "cluster_prompts", "select_prompts"),
     "funnel_table",
 }
