@@ -77,22 +77,21 @@ def restore(path: Path | str) -> Restored:
     """Give Snakemake the saved records of the outputs that are here and unchanged. Raises UserError for a damaged file."""
     saved, known, absent, different = _read(Path(path)), 0, 0, []
     for output, versions in saved["outputs"].items():
-        if not os.path.isfile(output):
-            absent += 1
-            continue
-        version = versions.get(sha256(output))
-        if version is None:
+        here = os.path.isfile(output)
+        newest = max(versions.values(), key=lambda record: record["endtime"])
+        # Also of what is not here: Snakemake then knows that nothing has changed that it would have to be made from.
+        record = versions.get(sha256(output)) if here else newest
+        if record is None:
             different.append(output)
             continue
-        record = dict(version)
-        if ENVIRONMENT in record:
-            record[ENVIRONMENT] = saved["environments"][record[ENVIRONMENT]]
-        file, text = _record(output), json.dumps(record)
+        environment = {ENVIRONMENT: saved["environments"][record[ENVIRONMENT]]} if ENVIRONMENT in record else {}
+        file, text = _record(output), json.dumps(record | environment)
         if not file.exists() or file.read_text("utf-8") != text:
             write_text(file, text)
-        # Of a link, the link's own time: what it points to may be shared.
-        os.utime(output, (record["endtime"],) * 2, follow_symlinks=not os.path.islink(output))
-        known += 1
+        if here:
+            # Of a link, the link's own time: what it points to may be shared.
+            os.utime(output, (record["endtime"],) * 2, follow_symlinks=not os.path.islink(output))
+        known, absent = known + here, absent + (not here)
     return Restored(known, absent, different)
 
 

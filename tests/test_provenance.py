@@ -72,6 +72,17 @@ def test_what_is_not_there_or_was_changed_is_not_vouched_for(project):
     assert restore("saved.json") == (1, 1, ["results/joined.txt"])
 
 
+def test_what_is_not_there_is_made_only_when_something_needs_it(project):
+    forget(project)
+    for file in project.glob("results/*/text.txt"):
+        file.unlink()
+    assert restore("saved.json") == (1, 2, [])
+    (project / "Snakefile").touch()
+    assert planned() == set()
+    (project / "results" / "joined.txt").unlink()
+    assert planned() == {"write", "join"}
+
+
 def test_an_earlier_version_that_comes_back_is_known_again(project):
     kept = {file: file.read_bytes() for file in project.glob("results/**/*.txt")}
     snakemake("--config", "name=two")
