@@ -91,8 +91,9 @@ class Project:
         self.profile = yaml.safe_load((folder / "slurm" / "config.yaml").read_text("utf-8"))
         for resources in self.profile["set-resources"].values():
             resources.update(mem_mb="1500 * attempt")
-        self.profile |= {"configfile": "config.yaml", "jobs": 6, "latency-wait": 5, "seconds-between-status-checks": 2}
-        self.profile |= {"slurm-init-seconds-before-status-checks": 2, "set-threads": {}}
+        self.profile |= {"jobs": 6, "latency-wait": 5, "seconds-between-status-checks": 2}
+        self.profile["slurm-init-seconds-before-status-checks"] = 2
+        del self.profile["set-threads"]
         self.profile["default-resources"] = {"mem_mb": "1000 * attempt", "runtime": "20 * attempt"}
         self.profile["set-resources"]["train"]["runtime"] = "30 * attempt"
         self.write_profile()
@@ -105,7 +106,7 @@ class Project:
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start `snakemake --profile slurm` here; its output goes to a file."""
-        command = [sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments]
+        command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--configfile", "config.yaml", *arguments]
         environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
         with open(self.folder / "screen.txt", "wb") as screen:
             return subprocess.Popen(
@@ -129,7 +130,7 @@ class Project:
     def start_training(self) -> subprocess.Popen:
         """Start the training from nothing, and return when it has left a state to resume from."""
         shutil.rmtree(self.checkpoint)
-        process = self.start(str(self.checkpoint.relative_to(self.folder) / "manifest.json"))
+        process = self.start("--", str(self.checkpoint.relative_to(self.folder) / "manifest.json"))
         state = self.checkpoint.with_name(f".{self.checkpoint.name}.work") / "state.pt"
         Slurm.wait_for(lambda: state.exists() or process.poll() is not None, "a state of the training")
         assert process.poll() is None, self.screen()
