@@ -141,7 +141,7 @@ rule curves:
         mem_mb=1000,
         runtime=10,
     params:
-        folder=f"{CONFIG.results}/curves",
+        folder=lambda wildcards: f"{CONFIG.results}/curves",
     message:
         "Writing the training curves"
     shell:

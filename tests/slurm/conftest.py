@@ -127,10 +127,15 @@ class Project:
     def checkpoint(self) -> Path:
         return self.folder / "results" / "runs" / "sd3" / "pnapo-s0"
 
+    @property
+    def target(self) -> tuple[str, str]:
+        """Arguments that ask for the training alone."""
+        return "--", str(self.checkpoint.relative_to(self.folder) / "manifest.json")
+
     def start_training(self) -> subprocess.Popen:
         """Start the training from nothing, and return when it has left a state to resume from."""
         shutil.rmtree(self.checkpoint)
-        process = self.start("--", str(self.checkpoint.relative_to(self.folder) / "manifest.json"))
+        process = self.start(*self.target)
         state = self.checkpoint.with_name(f".{self.checkpoint.name}.work") / "state.pt"
         Slurm.wait_for(lambda: state.exists() or process.poll() is not None, "a state of the training")
         assert process.poll() is None, self.screen()
@@ -172,3 +177,13 @@ def story(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     yield project, watch
+
+
+@pytest.fixture(scope="session")
+def trained(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, bytes]:
+    """A project whose training has run without SLURM and undisturbed, and the weights that it gave."""
+    project = Project(tmp_path_factory.mktemp("trained") / "pnapo")
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *project.target]
+    done = subprocess.run(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout[-6000:]
+    return project, project.weights()

@@ -4,14 +4,6 @@ import os
 import re
 import signal
 
-import pytest
-
-
-@pytest.fixture(scope="module")
-def undisturbed(story) -> bytes:
-    """The weights of a training that nobody disturbed."""
-    return story[0].weights()
-
 
 def of_rule(snapshot: dict, rule: str) -> list[dict]:
     return [job for job in snapshot.values() if job.get("Comment", "").startswith(f"rule_{rule}_")]
@@ -53,8 +45,8 @@ def test_a_job_gets_what_its_rule_asks_for(story) -> None:
     assert train["Requeue"] == "1"
 
 
-def test_a_job_that_is_cancelled_in_training_resumes_with_more_time(story, slurm, undisturbed: bytes) -> None:
-    project, _ = story
+def test_a_job_that_is_cancelled_in_training_resumes_with_more_time(trained, slurm) -> None:
+    project, undisturbed = trained
     process = project.start_training()
     (job,) = slurm.of_rule("train", "RUNNING")
     slurm.run("scancel", job["JobId"])
@@ -68,18 +60,18 @@ def test_a_job_that_is_cancelled_in_training_resumes_with_more_time(story, slurm
     assert project.weights() == undisturbed
 
 
-def test_after_kill_9_a_new_start_finishes_without_redoing(story, slurm, undisturbed: bytes) -> None:
-    project, _ = story
+def test_after_kill_9_a_new_start_finishes_without_redoing(trained, slurm) -> None:
+    project, undisturbed = trained
     process = project.start_training()
     (orphan,) = slurm.of_rule("train", "RUNNING")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert slurm.jobs()[orphan["JobId"]]["JobState"] == "RUNNING"
     known = set(slurm.jobs())
-    locked = project.start()
+    locked = project.start(*project.target)
     assert locked.wait(120) == 1 and "--unlock" in project.screen()
     assert project.start("--unlock").wait(120) == 0
-    screen = project.finish(project.start())
+    screen = project.finish(project.start(*project.target))
     assert f"left in the queue: {orphan['JobId']}" in screen
     assert slurm.jobs()[orphan["JobId"]]["JobState"] == "CANCELLED"
     new = [job["Comment"].split("_wildcards_")[0] for name, job in slurm.jobs().items() if name not in known]
@@ -87,8 +79,8 @@ def test_after_kill_9_a_new_start_finishes_without_redoing(story, slurm, undistu
     assert "resuming at step" in project.log() and project.weights() == undisturbed
 
 
-def test_a_preempted_job_goes_back_into_the_queue_and_resumes(story, slurm, undisturbed: bytes) -> None:
-    project, _ = story
+def test_a_preempted_job_goes_back_into_the_queue_and_resumes(trained, slurm) -> None:
+    project, undisturbed = trained
     project.write_profile(slurm_partition="low")
     try:
         process = project.start_training()
@@ -115,8 +107,8 @@ def test_a_preempted_job_goes_back_into_the_queue_and_resumes(story, slurm, undi
     assert "resuming at step" in project.log() and project.weights() == undisturbed
 
 
-def test_a_node_that_fails_and_comes_back_costs_no_work(story, slurm, undisturbed: bytes) -> None:
-    project, _ = story
+def test_a_node_that_fails_and_comes_back_costs_no_work(trained, slurm) -> None:
+    project, undisturbed = trained
     process = project.start_training()
     (job,) = slurm.of_rule("train", "RUNNING")
     slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=DOWN", "Reason=test")
