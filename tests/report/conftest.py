@@ -118,7 +118,8 @@ def results(tmp_path, script):
     }
     for table in ("main", "geneval"):
         out = folder / "tables" / f"{table}.csv"
-        script(f"{table}_table", "--scores", folder / "scores", "--config", json.dumps(names), "--out", out)
+        more = ["--metrics", folder / "metrics.json"] if table == "main" else []
+        script(f"{table}_table", "--scores", folder / "scores", "--config", json.dumps(names), "--out", out, *more)
     runs = sorted((folder / "runs" / "sd3").iterdir())
     script("compute_table", "--runs", *runs, "--out", folder / "tables" / "compute.csv")
     write_json(folder / "config.json", RAW)
