@@ -29,6 +29,8 @@ def guard(main: Callable[[], None]) -> None:
 def run(main: Callable[[], None]) -> None:
     """A script's `main`, guarded; a rule's log ends with what it cost, which Snakemake cannot see of a warm start."""
     guard(main)
+    if os.environ.get("RANK", "0") != "0":  # one of several processes
+        return
     used = resource.getrusage(resource.RUSAGE_SELF)
     peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     print(f"cost: {used.ru_utime + used.ru_stime:.1f} s of CPU, {peak / 2**20:.0f} MiB at most", flush=True)
@@ -49,13 +51,23 @@ def section(kind: type[BaseModel]) -> Callable[[str], BaseModel]:
 
 
 def pick_device(name: str) -> str:
-    """`auto` becomes cuda if there is a GPU, else cpu. Raises UserError if cuda is asked for and missing."""
+    """`auto` becomes cuda if there is a GPU, else cpu; each of several processes has a GPU of its own.
+
+    Raises UserError if cuda is asked for and missing, or if there are fewer GPUs than processes.
+    """
     import torch
 
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise UserError("device: cuda is asked for, but torch sees no GPU; set `device: cpu` or `auto`")
-    return "cuda" if name != "cpu" and available else "cpu"
+    if name == "cpu" or not available:
+        return "cpu"
+    number, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if number >= count:
+        raise UserError(
+            f"{os.environ['LOCAL_WORLD_SIZE']} processes on a node with {count} GPUs: launch {count} on each"
+        )
+    return f"cuda:{number}" if "LOCAL_RANK" in os.environ else "cuda"
 
 
 def limit_threads() -> None:

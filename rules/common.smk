@@ -41,8 +41,12 @@ TRAINED = [(backbone, policy) for backbone, names in POLICIES.items() for policy
 
 GENEVAL = [name for name, metric in CONFIG.metrics.items() if metric.kind == "geneval"]
 
-# Not counted as a rule's code: they carry settings and files from place to place, and compute nothing.
-CARRIERS = ("pnapo/artifacts/", "pnapo/config/", "pnapo/errors.py", "pnapo/scripting.py", "pnapo/__init__.py")
+# Not counted as a rule's code: they start scripts, carry settings and files from place to place, and compute nothing.
+CARRIERS = (
+    "pnapo/artifacts/",
+    "pnapo/config/",
+    *(f"pnapo/{name}.py" for name in ("errors", "processes", "scripting", "__init__")),
+)
 
 
 def one_of(names):

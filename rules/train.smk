@@ -1,4 +1,5 @@
-# Training: one job for each run, backbone and seed.
+# Training: one job for each run, backbone and seed. Over how many processes (on GPUs, one each) and nodes it is spread
+# changes its results by rounding alone, so they are resources: no setting, and no reason to train again.
 rule train:
     input:
         pairs="<results>/pairs/{backbone}/manifest.json",
@@ -21,6 +22,8 @@ rule train:
         runtime=2880,
         gpu=GPU,
         device=DEVICE,
+        processes=1,
+        nodes=1,
     params:
         model=lambda wildcards: as_json(CONFIG.models[wildcards.backbone]),
         run=run_settings,
@@ -39,5 +42,7 @@ rule train:
         " --seed {wildcards.seed}"
         " --draw-seed {params.draw_seed}"
         " --device {resources.device}"
+        " --processes {resources.processes}"
+        " --nodes {resources.nodes}"
         " --out {output:q}"
         " > {log:q} 2>&1"

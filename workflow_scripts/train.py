@@ -1,9 +1,10 @@
 """Train one run with one seed on a pair set, and write its checkpoint folder."""
 
 import argparse
+import sys
 from pathlib import Path
 
-from pnapo import scripting
+from pnapo import processes, scripting
 from pnapo.config.schema import Model, Run
 
 
@@ -20,8 +21,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", required=True, type=int, help="order of the pairs and adapter initialisation")
     parser.add_argument("--draw-seed", required=True, type=int, help="times and fresh noise")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--processes", default=1, type=int, help="how many train together; on GPUs, one on each")
+    parser.add_argument("--nodes", default=1, type=int, help="of the SLURM job that the processes are spread over")
     parser.add_argument("--out", required=True, type=Path, help="manifest.json of the checkpoint folder")
     arguments = parser.parse_args(argv)
+    if arguments.processes > 1 and not processes.launched():
+        processes.launch(__file__, argv or sys.argv[1:], processes=arguments.processes, nodes=arguments.nodes)
+        return
+    if processes.launched():
+        processes.die_with_parent()
 
     from pnapo.backbones import load_backbone
     from pnapo.pairs.embeddings import read_embeddings

@@ -14,6 +14,7 @@ import torch
 from pnapo.errors import UserError
 from pnapo.training.adapters import Policy
 from pnapo.training.batches import Batches
+from pnapo.training.crew import Crew
 from pnapo.training.draws import visits_at
 from pnapo.training.reference import ROWS, Log, Reference, read_visit, sample_keys
 
@@ -34,8 +35,9 @@ class Table(ReferenceErrors):
     """Errors known before the first step: no reference model is needed after that.
 
     `manifests` are visits made for all runs (`make_visit`). What they lack of the run's `total` pairs is computed here,
-    at once; the file `state` keeps it through a kill, if `key` still says the same of the run. Raises UserError that names
-    a file of `manifests` which is damaged, or was made with other settings or for other pairs.
+    at once, a part by each process; a file in the folder `work` keeps it through a kill, if `key` still says the same of
+    the run. Raises UserError that names a file of `manifests` which is damaged, or was made with other settings or for
+    other pairs.
     """
 
     def __init__(
@@ -45,9 +47,10 @@ class Table(ReferenceErrors):
         total: int,
         manifests: Sequence[Path],
         *,
-        state: Path,
+        work: Path,
         key: str,
         log: Log,
+        crew: Crew,
     ):
         pairs, self.seed = batches.pairs, batches.seed
         indices, visits = visits_at(0, total, len(pairs.prompt_ids), self.seed)
@@ -71,14 +74,16 @@ class Table(ReferenceErrors):
         sides = np.repeat(np.arange(self.sides), lacking.sum())
         self.own, self.known = len(indices), self.sides * int((~lacking).sum())
         log(f"reference errors: {self.known} read from {len(manifests)} files, {self.own} to be computed for this run")
-        key = hashlib.sha256(key.encode() + np.stack([sides, indices, visits]).tobytes()).hexdigest()
-        self.errors[sides, indices, visits] = reference.all_errors(
-            self.own,
-            lambda part: batches.samples(*(value[part.start : part.stop] for value in (sides, indices, visits))),
-            state,
-            key,
+        mine = crew.share(self.own)
+        rows = [value[mine.start : mine.stop] for value in (sides, indices, visits)]
+        found = reference.all_errors(
+            len(mine),
+            lambda part: batches.samples(*(value[part.start : part.stop] for value in rows)),
+            work / f"reference-{crew.rank}.safetensors",
+            hashlib.sha256(key.encode() + np.stack(rows).tobytes()).hexdigest(),
             log,
         )
+        self.errors[sides, indices, visits] = torch.cat(crew.all(found))
 
     def at(self, position: int, size: int) -> list[torch.Tensor]:
         indices, visits = visits_at(position, size, self.errors.shape[1], self.seed)

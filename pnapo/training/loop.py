@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
 
 from pnapo.backbones import Backbone
 from pnapo.config.schema import Run
@@ -24,6 +23,7 @@ from pnapo.objectives.schedules import SCHEDULES
 from pnapo.training.adapters import ADAPTERS, Policy
 from pnapo.training.batches import Batch, Batches
 from pnapo.training.checkpoint import assemble, publish
+from pnapo.training.crew import Crew
 from pnapo.training.ema import EMA
 from pnapo.training.log import JsonLines, per_pair, row
 from pnapo.training.lookup import Computed, ReferenceErrors, Table
@@ -32,7 +32,6 @@ from pnapo.training.points import errors_at
 from pnapo.training.reference import Reference
 from pnapo.training.settings import resolve_settings
 from pnapo.training.state import fingerprint, load_state, save_state
-from pnapo.training.workspace import workspace
 
 if TYPE_CHECKING:
     from pnapo.pairs.embeddings import Embeddings
@@ -56,23 +55,19 @@ def train(
 ) -> None:
     """Train one run and write its checkpoint folder `out`; an interrupted training goes on where its last state was.
 
+    Where several processes were launched (`pnapo.processes`), each calls this with the same arguments, and the first writes.
     A guidance-distilled model embeds the guidance that the pairs were made with. `reference` are manifests of visits
     (`make_visit`) whose errors need not be computed again. The backbone is left as it was; only full fine-tuning that
     needs no reference in its steps frees the backbone's weights, so that one model is in memory, not two.
-    Raises UserError if the pairs do not fit the backbone, if a file of `reference` does not fit, or if training diverges.
+    Raises UserError if the pairs do not fit the backbone, if a file of `reference` does not fit, if the
+    processes cannot share the forward passes of a step, or if training diverges.
     """
-    out, meter = Path(out), Meter(backbone.device)
+    out, crew = Path(out), Crew(backbone.device, backbone.dtype, run.accumulation)
+    meter, log = Meter(backbone.device, crew), log if crew.first else _silent
     loss, uncached = LOSSES[run.loss], PATHS[run.path].uncached
     if loss.reference and run.reference == "cache" and uncached:
         raise UserError(f"path {run.path}: {uncached}; set `reference: compute` for this run")
     settings = resolve_settings(backbone=backbone, pairs=pairs, run=run, seed=seed, draw_seed=draw_seed)
-    accelerator = Accelerator(
-        cpu=backbone.device.type == "cpu",
-        mixed_precision="bf16" if backbone.dtype == torch.bfloat16 else "no",
-        gradient_accumulation_steps=run.accumulation,
-    )
-    if accelerator.num_processes > 1:
-        raise UserError(f"training uses one process, but {accelerator.num_processes} were launched; launch one")
     batches = Batches(
         pairs,
         embeddings,
@@ -83,27 +78,31 @@ def train(
         device=backbone.device,
     )
     _announce(out.name, settings, batches, log)
-    with workspace(out) as work:
+    with crew.workspace(out) as work:
         source = Reference(backbone, batches.draws, settings["guidance"])
         table = None
         if loss.reference and run.reference == "cache":
             total = run.steps * run.batch * run.accumulation
-            state = work / "reference.safetensors"
-            table = Table(source, batches, total, reference, state=state, key=fingerprint(settings), log=log)
+            key = fingerprint(settings)
+            table = Table(source, batches, total, reference, work=work, key=key, log=log, crew=crew)
         policy = ADAPTERS[run.adapter](backbone, run, seed)
         try:
             if table or not loss.reference:
                 policy.forget_reference()
             known = table or (Computed(source, batches, policy) if loss.reference else None)
-            session = Session(backbone, policy, batches, known, settings, accelerator, meter, work, log)
-            cost = session.optimize()
-            finished = work / "checkpoint"
-            shutil.rmtree(finished, ignore_errors=True)
-            finished.mkdir()
-            assemble(finished, out.name, policy, settings, [work / name for name in LOGS], cost)
-            publish(finished, out, settings)
+            cost = Session(backbone, policy, batches, known, settings, crew, meter, work, log).optimize()
+            if crew.first:
+                finished = work / "checkpoint"
+                shutil.rmtree(finished, ignore_errors=True)
+                finished.mkdir()
+                assemble(finished, out.name, policy, settings, [work / name for name in LOGS], cost)
+                publish(finished, out, settings)
         finally:
             policy.close()
+
+
+def _silent(line: str) -> None:
+    """The log of all processes but the first."""
 
 
 def _announce(name: str, settings: dict[str, Any], batches: Batches, log: Log) -> None:
@@ -146,7 +145,7 @@ class Session:
         batches: Batches,
         reference: ReferenceErrors | None,
         settings: dict[str, Any],
-        accelerator: Accelerator,
+        crew: Crew,
         meter: Meter,
         work: Path,
         log: Log,
@@ -154,11 +153,12 @@ class Session:
         self.backbone, self.policy, self.batches, self.run = backbone, policy, batches, batches.run
         self.loss, self.schedule = LOSSES[self.run.loss], SCHEDULES[self.run.schedule]
         self.reference, self.meter = reference, meter
-        self.guidance, self.accelerator, self.log = settings["guidance"], accelerator, log
+        self.guidance, self.crew, self.log = settings["guidance"], crew, log
         self.key, self.file = fingerprint(settings), work / "state.pt"
         self.weights = policy.trainable
         adamw = {"lr": self.run.learning_rate, "weight_decay": self.run.weight_decay}
-        self.optimizer = accelerator.prepare_optimizer(torch.optim.AdamW(self.weights.values(), fused=True, **adamw))
+        optimizer = torch.optim.AdamW(self.weights.values(), fused=True, **adamw)
+        self.optimizer = crew.accelerator.prepare_optimizer(optimizer)
         self.ema = EMA(self.weights, self.run.ema) if self.run.ema else None
         state = load_state(self.file, self.key, log)
         if state:
@@ -167,7 +167,8 @@ class Session:
             meter.resume(state["cost"])
         offsets = state["offsets"] if state else {}
         self.start = state["step"] if state else 0
-        self.logs = [JsonLines(work / name, offsets.get(name, 0)) for name in LOGS]
+        crew.require_same((self.key, self.start), "settings, pairs and state of the training")
+        self.logs = [JsonLines(work / name, offsets.get(name, 0)) for name in LOGS if crew.first]
 
     def optimize(self) -> dict[str, Any]:
         """Run all steps that are left, leave the final weights on the policy, and return what it cost."""
@@ -192,11 +193,11 @@ class Session:
 
     def step(self, step: int) -> dict[str, Any]:
         """One optimizer step; returns its line of the log. Raises UserError if a logged number is not finite."""
-        run, accelerator, parts, norm = self.run, self.accelerator, [], math.nan
+        run, accelerator, parts, norm = self.run, self.crew.accelerator, [], math.nan
         rate = learning_rate(run, step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        for micro in range(run.accumulation):
+        for micro in self.crew.passes:
             position = (step * run.accumulation + micro) * run.batch
             batch = self.batches.at(position, run.batch)
             known = self.reference.at(position, run.batch) if self.reference else []
@@ -207,12 +208,13 @@ class Session:
                 values = self.loss.function(found, beta)
                 accelerator.backward(values.mean())
                 if accelerator.sync_gradients:
+                    self.crew.average(value.grad for value in self.weights.values())
                     norm = float(accelerator.clip_grad_norm_(self.weights.values(), run.max_grad_norm))
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             parts.append(per_pair(found, values, beta, self.loss))
             self.meter.count(run.batch, len(batch.t))
-        line = row(step, {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, norm, rate)
+        line = row(step, self.crew.joined(parts), norm, rate)
         for name, value in line.items():
             if value is not None and not math.isfinite(value):
                 raise UserError(f"step {step}: {name} is {value}, training diverged; lower learning_rate or beta")
@@ -221,16 +223,18 @@ class Session:
         return line
 
     def _save(self, step: int) -> None:
-        state = {
-            "fingerprint": self.key,
-            "step": step,
-            "offsets": {name: file.sync() for name, file in zip(LOGS, self.logs)},
-            "cost": self.meter.totals(),
-            "weights": {name: value.detach() for name, value in self.weights.items()},
-            "optimizer": self.optimizer.state_dict(),
-            "ema": self.ema.shadow if self.ema else None,
-        }
-        save_state(self.file, state)
+        cost = self.meter.totals()
+        if self.crew.first:
+            state = {
+                "fingerprint": self.key,
+                "step": step,
+                "offsets": {name: file.sync() for name, file in zip(LOGS, self.logs)},
+                "cost": cost,
+                "weights": {name: value.detach() for name, value in self.weights.items()},
+                "optimizer": self.optimizer.state_dict(),
+                "ema": self.ema.shadow if self.ema else None,
+            }
+            save_state(self.file, state)
 
     def _restore(self, state: dict[str, Any]) -> None:
         with torch.no_grad():

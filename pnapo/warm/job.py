@@ -7,17 +7,10 @@ import socket
 import sys
 import traceback
 
+from pnapo.processes import die_with_parent
 from pnapo.warm.protocol import BEGUN, FORWARDED
 
 FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)  # a terminal sends these to all that a job started
-
-
-def _die_with_parent() -> None:
-    """On Linux: SIGKILL for this process when its parent ends."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def keep(connection: socket.socket, request: dict, files: list[int]) -> None:
@@ -84,7 +77,7 @@ def _signal(job: int, number: int) -> None:
 def run(request: dict, files: list[int]) -> None:
     """Become the job: run its script as `__main__` and end the process as Python would. Never returns."""
     os.setpgid(0, 0)
-    _die_with_parent()
+    die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in FORWARDED:
         usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL

@@ -1,0 +1,90 @@
+"""A script run as several processes, through `accelerate launch`: on one machine, or on all nodes of a SLURM job."""
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pnapo.errors import UserError
+
+SETTINGS = Path(__file__).with_name("accelerate.yaml")
+
+
+def die_with_parent() -> None:
+    """On Linux: SIGKILL for this process when its parent ends."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def launched() -> bool:
+    """Whether this process is one of several that `launch` started."""
+    return "LOCAL_RANK" in os.environ
+
+
+def launch(script: str, arguments: Sequence[str], *, processes: int, nodes: int = 1) -> None:
+    """Run `script` as `processes` processes, equally many on each of `nodes` nodes, and wait for all of them.
+
+    Several nodes are those of the SLURM job that this process runs in; it has to be on the first of them. The processes
+    share OMP_NUM_THREADS threads on each node. What they print is passed on. Raises UserError with what the first failing
+    process said, or if the processes cannot be spread over the nodes.
+    """
+    if nodes < 1 or processes % nodes:
+        raise UserError(f"{processes} processes on {nodes} nodes: the number of processes has to be a multiple")
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(SETTINGS), "--multi_gpu"]
+    command += ["--num_processes", str(processes), "--num_machines", str(nodes)]
+    command += ["--num_cpu_threads_per_process", str(max(1, threads * nodes // processes))]
+    if nodes == 1:
+        _run([*command, "--main_process_port", "0", script, *arguments], dict(os.environ))
+        return
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if not job or not shutil.which("srun"):
+        raise UserError(f"{nodes} nodes are for jobs of SLURM; set `nodes: 1` elsewhere")
+    command += ["--main_process_ip", socket.gethostname(), "--main_process_port", str(_port(job))]
+    line = f'exec {shlex.join(command)} --machine_rank "$SLURM_NODEID" {shlex.join([script, *arguments])}'
+    step = ["srun", "--overlap", "--mpi=none", "--cpu-bind=none", "--kill-on-bad-exit=1", f"--nodes={nodes}"]
+    step += [f"--ntasks={nodes}", "--ntasks-per-node=1", f"--cpus-per-task={threads}"]
+    # This process is in a step of one node, whose variables would be taken for what the new step shall be.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
+    _run([*step, "sh", "-c", line], {**outside, "SLURM_JOB_ID": job})
+
+
+def _port(job: str) -> int:
+    """A port for the processes of a SLURM job to meet at, another for each of the jobs that are likely to run at once."""
+    return 20000 + int(job) % 12000
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    usual = signal.signal(signal.SIGTERM, stop)
+    crew = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent
+    )
+    reason = ""
+    try:
+        for line in crew.stdout:
+            text = line.decode("utf-8", "replace")
+            print(text, end="", flush=True)
+            if not reason and text.startswith("error: "):
+                reason = text.removeprefix("error: ").strip()
+        if crew.wait():
+            raise UserError(
+                reason or f"one of the processes failed with status {crew.returncode}; its last lines are above"
+            )
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+        if crew.poll() is None:
+            crew.terminate()
+            try:
+                crew.wait(30)
+            except subprocess.TimeoutExpired:
+                crew.kill()

@@ -1,0 +1,80 @@
+"""One training in several processes, launched as the workflow does it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pnapo.artifacts import read_json, verify_manifest
+from pnapo.training.log import read_log
+
+from .conftest import ROOT
+
+RUN = {"schedule": "dynamic", "steps": 6, "batch": 2, "learning_rate": 1e-2, "lora_rank": 4, "checkpoint_every": 2}
+
+
+def start(arguments, **options):
+    command = [sys.executable, "workflow_scripts/train.py", *arguments]
+    environment = {**os.environ, "PYTHONPATH": ".", "OMP_NUM_THREADS": "2"}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", [RUN | {"accumulation": 2}, RUN | {"accumulation": 4, "adapter": "full"}])
+def test_two_processes_give_the_loss_curve_of_one(script, arguments, tmp_path, run):
+    folders = {count: tmp_path / "runs" / str(count) / "pnapo-s1" for count in (1, 2)}
+    script(arguments({}, run, out=folders[1] / "manifest.json"))
+    process = start(arguments({}, run, out=folders[2] / "manifest.json", processes=2))
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    one, two = (read_log(folder / "train_log.jsonl") for folder in folders.values())
+    assert said.count("step 6/6") == 1 and verify_manifest(folders[2] / "manifest.json") == []
+    assert [line["step"] for line in two] == list(range(6))
+    # The first step's errors are taken by the same forward passes, so they are the same bits; later ones up to rounding.
+    assert {k: v for k, v in one[0].items() if k != "grad_norm"} == {
+        k: v for k, v in two[0].items() if k != "grad_norm"
+    }
+    for name in ("loss", "e_w", "e_l", "margin", "grad_norm"):
+        assert [line[name] for line in two] == pytest.approx([line[name] for line in one], rel=1e-4, abs=1e-7), name
+    costs = [read_json(folder / "compute.json") for folder in folders.values()]
+    for name in ("pairs_seen", "forward_passes", "reference_passes"):
+        assert costs[0][name] == costs[1][name]
+
+
+@pytest.mark.slow
+def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, tmp_path):
+    run = RUN | {"accumulation": 2, "steps": 60}
+    whole, cut = (tmp_path / "runs" / name / "pnapo-s1" for name in ("whole", "cut"))
+    said, _ = start(arguments({}, run, out=whole / "manifest.json", processes=2)).communicate(timeout=300)
+    process = start(arguments({}, run, out=cut / "manifest.json", processes=2), start_new_session=True)
+    state = cut.with_name(".pnapo-s1.work") / "state.pt"
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM and not cut.exists()
+    with pytest.raises(ProcessLookupError):  # nobody of its session is left
+        os.killpg(process.pid, 0)
+    said, _ = start(arguments({}, run, out=cut / "manifest.json", processes=2)).communicate(timeout=300)
+    assert "resuming at step" in said
+    for name in ("manifest.json", "pytorch_lora_weights.safetensors", "train_log.jsonl"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_the_reason_of_a_failure_stands_in_the_last_line(arguments):
+    process = start(arguments({}, RUN | {"accumulation": 3}, processes=2))
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert said.splitlines()[-1].startswith("error: 2 processes cannot share 3 forward passes a step")
+
+
+def test_processes_that_cannot_be_spread_are_refused(arguments):
+    for nodes, reason in ((2, "error: 3 processes on 2 nodes"), (3, "error: 3 nodes are for jobs of SLURM")):
+        process = start(arguments({}, RUN, processes=3, nodes=nodes))
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 1 and said.splitlines()[-1].startswith(reason)
