@@ -3,6 +3,8 @@ PYTHON ?=
 CORES ?= all
 UV_VERSION := 0.13.8
 BIN := .venv/bin
+# Tests of one file share what they set up.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 UV := env -u PIP_FIND_LINKS $(BIN)/uv
 
 # Where the home directory cannot be written, caches go into this folder instead.
@@ -49,10 +51,10 @@ reproduce: setup ## run the whole workflow, then show the main table
 	@echo "Tables: results/tables (CSV, Markdown, LaTeX)"
 
 test: setup ## run every test
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-fast: setup ## run the tests that take seconds
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 test-dvc: setup ## push, pull, revert and rerun with DVC, in temporary repositories
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/dvc

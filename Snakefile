@@ -80,3 +80,7 @@ rule all:
         rules.tables.input,
         rules.labels.input,
     localrule: True
+
+
+if workflow.is_main_process:
+    require_targets()

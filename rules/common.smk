@@ -3,10 +3,12 @@ import json
 import os
 import shlex
 from configparser import ConfigParser
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import get_args
 
+from snakemake.cli import get_argument_parser
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 from pnapo.flow.times import TIMES
@@ -158,9 +160,11 @@ def testset_settings(*names):
     return lambda wildcards: settings(CONFIG.testsets[wildcards.testset], *names)(wildcards)
 
 
-def trained():
-    """The manifest of every training run on every backbone."""
-    return [f"<results>/runs/{backbone}/{policy}/manifest.json" for backbone, policy in TRAINED]
+def trained(run=None):
+    """The manifest of every training on every backbone, or of one run's."""
+    seeds = {f"{run}-s{seed}" for seed in CONFIG.runs[run].seeds} if run else None
+    chosen = [(backbone, policy) for backbone, policy in TRAINED if run is None or policy in seeds]
+    return [f"<results>/runs/{backbone}/{policy}/manifest.json" for backbone, policy in chosen]
 
 
 def all_images():
@@ -174,12 +178,14 @@ def all_images():
     ]
 
 
-def all_scores(metrics=CONFIG.metrics):
-    """The score files of every policy of every backbone by these metrics."""
+def all_scores(metrics=CONFIG.metrics, run=None):
+    """The score files of every policy of every backbone by these metrics, or of one run's policies."""
+    seeds = {f"{run}-s{seed}" for seed in CONFIG.runs[run].seeds} if run else None
     return [
         f"<results>/scores/{backbone}/{policy}/{testset}/{metric}.parquet"
         for backbone, names in POLICIES.items()
         for policy in names
+        if run is None or policy in seeds
         for metric in metrics
         for testset in CONFIG.metrics[metric].testsets
     ]
@@ -216,6 +222,20 @@ def refuse_hard_links():
             "error: .dvc/config: cache.type hardlink keeps Snakemake from making results again; "
             "run `dvc config cache.type reflink,symlink,copy`, then `dvc checkout --relink`"
         )
+
+
+def require_targets():
+    """End with one line if a target on the command line is neither a file nor the name of a rule; says which there are."""
+    if "snakemake" not in Path(sys.argv[0]).parts[-2:]:  # not started by its command, but from a program
+        return
+    targets = get_argument_parser().parse_args(sys.argv[1:]).targets
+    stages, runs = [rule.name for rule in workflow.rules if rule.name not in CONFIG.runs], list(CONFIG.runs)
+    for target in map(str, targets):
+        if "/" not in target and target not in (*stages, *runs) and not os.path.exists(target):
+            near = get_close_matches(target, [*runs, *stages], 1)
+            others = f"runs are {', '.join(runs) or 'none'}; stages stand in rules/targets.smk"
+            hint = f"did you mean {near[0]}?" if near else others
+            sys.exit(f"error: {target}: no run, stage or file is called so; {hint}")
 
 
 refuse_hard_links()

@@ -60,3 +60,17 @@ rule tables:
         rules.compute_table.output,
         rules.geneval_table.output if GENEVAL else [],
         rules.curves.output if TRAINED else [],
+
+
+# And a name for each run: `snakemake pnapo` trains it with all its seeds, and scores its images.
+for name in CONFIG.runs:
+    if name in {rule.name for rule in workflow.rules}:
+        sys.exit(f"error: runs.{name}: a stage of the workflow is called so; choose another name")
+
+    rule:
+        name:
+            name
+        input:
+            trained(name),
+            all_scores(run=name),
+        localrule: True

@@ -4,17 +4,18 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 import pytest
 
 from pnapo.artifacts import verify_manifest
 
+from .changes import CHANGES, ONE_RUN, page
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-ALWAYS = {"main_table": 1, "geneval_table": 1, "report": 1}
-ONE_RUN = {"train": 1, "generate_images": 2, "score_images": 2, "compute_table": 1, "curves": 1, **ALWAYS}
-BOTH_RUNS = {"train": 2, "generate_images": 4, "score_images": 4, "compute_table": 1, "curves": 1, **ALWAYS}
+PAGE = Path(__file__).parents[2] / "docs" / "partial-reruns.md"
 
 
 @pytest.fixture(scope="module")
@@ -78,38 +79,56 @@ def test_nothing_is_made_twice(finished) -> None:
     assert finished.plan("--config", "device=cpu") == {}, "where jobs run is no setting of theirs"
 
 
-def test_a_changed_beta_touches_that_run_only(finished) -> None:
-    change = ("--config", "runs={pnapo: {beta: 301}}")
-    assert finished.plan(*change) == ONE_RUN
-    told = finished.snakemake("--dry-run", *change).stdout
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.told)
+def test_a_change_makes_again_what_it_touches(finished, change) -> None:
+    if change.config:
+        assert finished.plan("--config", change.config) == change.jobs
+        return
+    path = finished.folder / change.file
+    with changed(path, path.read_bytes() + b"\n"):
+        assert finished.plan() == change.jobs
+    assert finished.plan() == {}
+
+
+def test_the_jobs_are_those_of_the_changed_run(finished) -> None:
+    told = finished.snakemake("--dry-run", "--config", "runs={pnapo: {beta: 301}}").stdout
     assert "Training sd3 with pnapo, seed 0" in told and "with diffusion_dpo" not in told
-
-
-def test_a_new_seed_leaves_the_old_ones(finished) -> None:
-    assert finished.plan("--config", "runs={pnapo: {seeds: [0, 1]}}") == ONE_RUN
-
-
-def test_the_references_errors_are_made_again_only_for_other_draws(finished) -> None:
-    same = "beta: 301, loss: dpo, schedule: anneal, learning_rate: 2e-4, lora_rank: 4, seeds: [0]"
-    assert finished.plan("--config", f"runs={{pnapo: {{{same}}}}}") == ONE_RUN
-    assert finished.plan("--config", "seed=1") == {"cache_reference": 2, **BOTH_RUNS}
-    other = {"cache_reference": 1, **ONE_RUN}
-    assert finished.plan("--config", "runs={pnapo: {time_sampling: logit_normal}}") == other
     longer = finished.snakemake("--dry-run", "--config", "runs={pnapo: {steps: 3}}").stdout
     assert "stored path, uniform, visit 0001" in longer and "visit 0000" not in longer
 
 
-def test_statistics_touch_the_tables_only(finished) -> None:
-    assert finished.plan("--config", "statistics={bootstrap: 99}") == ALWAYS
+def test_settings_of_the_loss_share_the_references_errors(finished) -> None:
+    same = "beta: 301, loss: dpo, schedule: anneal, learning_rate: 2e-4, lora_rank: 4, seeds: [0]"
+    assert finished.plan("--config", f"runs={{pnapo: {{{same}}}}}") == ONE_RUN
 
 
-def test_a_changed_objective_touches_what_it_trained(finished) -> None:
+def test_code_can_be_taken_as_it_was(finished) -> None:
     losses = finished.folder / "pnapo" / "objectives" / "losses.py"
     with changed(losses, losses.read_bytes() + b"# a remark\n"):
-        jobs = finished.plan()
-        assert jobs == BOTH_RUNS
         assert finished.plan("--config", "freeze_code=true") == {}
-    assert finished.plan() == {}
+
+
+def test_tables_come_from_scores_alone_without_torch(finished, tmp_path) -> None:
+    reader = copy(finished)
+    reader.folder = tmp_path / "reader"
+    kept = ("tables", "scores", "curves", "metrics.json", "provenance.json")
+    shutil.copytree(finished.folder, reader.folder, symlinks=True)
+    for path in (reader.folder / "results").iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (reader.folder / "torch.py").write_text("raise ImportError('this machine has no torch')\n")
+    before = (reader.folder / "results" / "tables" / "main.csv").read_bytes()
+    assert reader.plan("tables") == {}
+    done = reader.snakemake("--config", "statistics={bootstrap: 99}", "--", "tables", PNAPO_WARM="0")
+    assert done.returncode == 0, done.stdout
+    assert (reader.folder / "results" / "tables" / "main.csv").read_bytes() != before
+    assert not (reader.folder / "results" / "runs").exists() and not (reader.folder / "results" / "images").exists()
+
+
+def test_the_page_on_partial_reruns_is_current() -> None:
+    if os.environ.get("PNAPO_UPDATE_DOCS"):
+        PAGE.write_text(page(), "utf-8")
+    assert PAGE.read_text("utf-8") == page()
 
 
 def test_a_damaged_shard_is_named_in_one_line(finished) -> None:

@@ -45,6 +45,32 @@ def test_one_run_can_be_asked_for(pristine) -> None:
     assert "generate_images" not in jobs
 
 
+def test_a_run_is_a_target_by_its_name(pristine) -> None:
+    jobs = pristine.plan("pnapo")
+    assert (jobs["train"], jobs["generate_images"], jobs["score_images"]) == (1, 3, 2 * 5 + 2)
+    assert not {"main_table", "report"} & set(jobs)
+
+
+def test_a_misspelt_target_is_one_clear_line(pristine) -> None:
+    for target, said in {
+        "pnpao": "did you mean pnapo?",
+        "xyz": "runs are sft, diffusion_dpo, pnapo; stages stand in",
+    }.items():
+        done = pristine.snakemake("--dry-run", target)
+        errors = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+        assert done.returncode == 1 and len(errors) == 1, done.stdout
+        assert errors[0].startswith(f"error: {target}: no run, stage or file is called so; {said}")
+    done = pristine.snakemake("--dry-run", "--config", "runs={train: {}}")
+    assert done.returncode == 1 and "error: runs.train: a stage of the workflow is called so" in done.stdout
+
+
+def test_processes_of_a_training_are_no_setting(pristine) -> None:
+    shown = pristine.snakemake(
+        "--dry-run", "--printshellcmds", "--set-resources", "train:processes=2", "train:nodes=1", "--", "pnapo"
+    ).stdout
+    assert "--processes 2 --nodes 1" in shown
+
+
 def test_an_overlay_adds_to_the_configuration(pristine) -> None:
     overlay = pristine.folder / "overlay.yaml"
     overlay.write_text("runs: {pnapo: {seeds: [0, 1, 2]}}\nresults: elsewhere\n")
