@@ -59,7 +59,7 @@ test-fast: setup ## run the tests that take seconds
 test-dvc: setup ## push, pull, revert and rerun with DVC, in temporary repositories
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/dvc
 
-test-slurm: setup ## run the workflow on a SLURM of one node, started for it (needs root and: apt install slurm-wlm munge)
+test-slurm: setup ## run the workflow on a SLURM that is started for it (needs root and: apt install slurm-wlm munge)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm -rs
 
 lint: setup ## check the sources' style and the workflow
@@ -76,6 +76,7 @@ format: setup ## put the sources into that style
 lock: setup ## choose package versions anew
 	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+	@$(BIN)/python envs/generate.py
 
 docs: setup ## write the configuration reference from the schema
 	@$(BIN)/pnapo config docs

@@ -10,7 +10,7 @@ rule write_testset:
     benchmark:
         "<benchmarks>/testsets/{testset}.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/prompts.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -40,7 +40,7 @@ rule generate_images:
     benchmark:
         "<benchmarks>/images/{backbone}/{policy}/{testset}.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -78,7 +78,7 @@ rule score_images:
     benchmark:
         "<benchmarks>/scores/{backbone}/{policy}/{testset}/{metric}.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/rewards.yaml"
     threads: 1
     resources:
         mem_mb=3000,

@@ -13,7 +13,7 @@ rule label_pairs:
     benchmark:
         "<benchmarks>/labels/{backbone}/{reward}.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/rewards.yaml"
     threads: 1
     resources:
         mem_mb=3000,

@@ -11,7 +11,7 @@ rule embed_prompts:
     benchmark:
         "<benchmarks>/embeddings/{backbone}/{list}.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -44,7 +44,7 @@ rule generate_pairs:
     benchmark:
         "<benchmarks>/pairs/{backbone}/shard-{shard}.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -80,7 +80,7 @@ rule collect_pairs:
     benchmark:
         "<benchmarks>/pairs/{backbone}/collect.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -109,7 +109,7 @@ rule decode_pairs:
     benchmark:
         "<benchmarks>/pairs/{backbone}/images-{shard}.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=3000,

@@ -15,7 +15,7 @@ rule write_source:
     benchmark:
         "<benchmarks>/prompts/write_source.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/prompts.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -43,7 +43,7 @@ rule read_source:
     benchmark:
         "<benchmarks>/prompts/read_source.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/prompts.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -74,7 +74,7 @@ rule filter_unsafe:
     benchmark:
         "<benchmarks>/prompts/filter_unsafe.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/prompts.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -107,7 +107,7 @@ rule drop_near_duplicates:
     benchmark:
         "<benchmarks>/prompts/drop_near_duplicates.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/prompts.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -139,7 +139,7 @@ rule drop_semantic_duplicates:
     benchmark:
         "<benchmarks>/prompts/drop_semantic_duplicates.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/prompts.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -173,7 +173,7 @@ rule cluster_prompts:
     benchmark:
         "<benchmarks>/prompts/cluster_prompts.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/prompts.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -202,7 +202,7 @@ rule select_prompts:
     benchmark:
         "<benchmarks>/prompts/select_prompts.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/prompts.yaml"
     threads: 1
     resources:
         mem_mb=1000,

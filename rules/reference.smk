@@ -17,7 +17,7 @@ rule cache_reference:
         time_sampling=one_of(TIMES),
         visit=r"\d{4}",
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=3000,

@@ -14,7 +14,7 @@ rule funnel_table:
     benchmark:
         "<benchmarks>/tables/funnel.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -48,7 +48,7 @@ rule main_table:
     benchmark:
         "<benchmarks>/tables/main.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -82,7 +82,7 @@ rule geneval_table:
     benchmark:
         "<benchmarks>/tables/geneval.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -113,7 +113,7 @@ rule compute_table:
     benchmark:
         "<benchmarks>/tables/compute.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -135,7 +135,7 @@ rule curves:
     benchmark:
         "<benchmarks>/curves.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -172,7 +172,7 @@ rule report:
     benchmark:
         "<benchmarks>/report.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -15,7 +15,7 @@ rule train:
     benchmark:
         "<benchmarks>/train/{backbone}/{run}-s{seed}.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=4000,

@@ -27,7 +27,7 @@ rule make_world_part:
     wildcard_constraints:
         part=one_of(WORLD_PARTS),
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/world.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -56,7 +56,7 @@ rule world_quality:
     benchmark:
         "<benchmarks>/world/quality.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/world.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -81,7 +81,7 @@ rule ship_world:
     benchmark:
         "<benchmarks>/world/ship.tsv"
     conda:
-        "../envs/pnapo.yaml"
+        "../envs/world.yaml"
     threads: 1
     resources:
         mem_mb=1000,

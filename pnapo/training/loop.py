@@ -78,6 +78,8 @@ def train(
         device=backbone.device,
     )
     _announce(out.name, settings, batches, log)
+    if crew.size > 1:
+        log(f"{crew.size} processes, each making {len(crew.passes)} of a step's {run.accumulation} forward passes")
     with crew.workspace(out) as work:
         source = Reference(backbone, batches.draws, settings["guidance"])
         table = None

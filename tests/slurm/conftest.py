@@ -1,9 +1,9 @@
-"""A SLURM of one node, a copy of the project, and `snakemake --profile slurm` run in it as a user would."""
+"""A SLURM of two nodes, a copy of the project, and `snakemake --profile slurm` run in it as a user would."""
 
+import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -25,7 +25,7 @@ Job = dict[str, str]
 class Slurm:
     """The cluster: what its jobs are now."""
 
-    node = socket.gethostname().split(".")[0]
+    node = "one"  # where all jobs run but those that ask for two nodes
 
     @staticmethod
     def run(*command: str) -> str:
@@ -48,6 +48,11 @@ class Slurm:
         lines = self.run("scontrol", "show", "job", "--details", "--oneliner").splitlines()
         parsed = [dict(part.split("=", 1) for part in line.split() if "=" in part) for line in lines]
         return {job["JobId"]: job for job in parsed if "JobId" in job}
+
+    @staticmethod
+    def has_processes(job: str) -> bool:
+        """Whether something of a job still runs, whatever the controller thinks."""
+        return not subprocess.run(["pgrep", "-f", rf"^slurmstepd: \[{job}\."], stdout=subprocess.DEVNULL).returncode
 
     def of_rule(self, rule: str, *states: str) -> list[Job]:
         """Jobs of a rule or group in one of these states, oldest first."""
@@ -132,6 +137,12 @@ class Project:
         """Arguments that ask for the training alone."""
         return "--", str(self.checkpoint.relative_to(self.folder) / "manifest.json")
 
+    def run_here(self, *arguments: str) -> None:
+        """Run Snakemake without SLURM; it has to succeed."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        done = subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0, done.stdout[-6000:]
+
     def start_training(self) -> subprocess.Popen:
         """Start the training from nothing, and return when it has left a state to resume from."""
         shutil.rmtree(self.checkpoint)
@@ -145,6 +156,12 @@ class Project:
         """The log of the training."""
         return (self.folder / "results" / "logs" / "train" / "sd3" / "pnapo-s0.log").read_text("utf-8")
 
+    def losses(self) -> list[float]:
+        """The loss of each step of the training."""
+        return [
+            json.loads(line)["loss"] for line in (self.checkpoint / "train_log.jsonl").read_text("utf-8").splitlines()
+        ]
+
     def weights(self) -> bytes:
         return (self.checkpoint / "pytorch_lora_weights.safetensors").read_bytes()
 
@@ -157,7 +174,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     folder = tmp_path_factory.mktemp("slurm")
     for part in (folder, *folder.parents[:2]):
         part.chmod(0o755)  # munge wants to be reached
-    script = str(HERE / "one_node.sh")
+    script = str(HERE / "cluster.sh")
     subprocess.run([script, "start", str(folder)], check=True, timeout=60)
     try:
         yield Slurm()
@@ -183,7 +200,5 @@ def story(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
 def trained(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, bytes]:
     """A project whose training has run without SLURM and undisturbed, and the weights that it gave."""
     project = Project(tmp_path_factory.mktemp("trained") / "pnapo")
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *project.target]
-    done = subprocess.run(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout[-6000:]
+    project.run_here(*project.target)
     return project, project.weights()

@@ -2,7 +2,10 @@
 
 import os
 import re
+import shutil
 import signal
+
+import pytest
 
 
 def of_rule(snapshot: dict, rule: str) -> list[dict]:
@@ -43,6 +46,25 @@ def test_a_job_gets_what_its_rule_asks_for(story) -> None:
     assert train["TresPerJob"].endswith("gpu:1") and "TresPerJob" not in near
     assert (near["MinMemoryNode"], near["TimeLimit"], near["Partition"]) == ("1500M", "01:00:00", "cpu")
     assert train["Requeue"] == "1"
+
+
+def test_a_training_over_two_nodes_follows_the_same_curve(trained, slurm) -> None:
+    project, _ = trained
+    changes = ("--config", "runs={pnapo: {steps: 20, batch: 2, accumulation: 2}}", *project.target)
+    shutil.rmtree(project.checkpoint)
+    project.run_here(*changes)
+    alone = project.losses()
+    shutil.rmtree(project.checkpoint)
+    two_nodes = {"slurm_partition": "both", "nodes": 2, "gpu": 0, "gres": "gpu:1", "processes": 2}
+    project.write_profile(**two_nodes)
+    try:
+        project.finish(project.start(*changes))
+    finally:
+        project.write_profile()
+    job = slurm.of_rule("train")[-1]
+    assert (job["JobState"], job["NumNodes"], job["NodeList"]) == ("COMPLETED", "2", "one,two")
+    assert "2 processes, each making 1 of a step's 2 forward passes" in project.log()
+    assert len(alone) == 20 and project.losses() == pytest.approx(alone, rel=1e-4)
 
 
 def test_a_job_that_is_cancelled_in_training_resumes_with_more_time(trained, slurm) -> None:
@@ -112,7 +134,7 @@ def test_a_node_that_fails_and_comes_back_costs_no_work(trained, slurm) -> None:
     process = project.start_training()
     (job,) = slurm.of_rule("train", "RUNNING")
     slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=DOWN", "Reason=test")
-    slurm.wait_for(lambda: slurm.jobs()[job["JobId"]]["JobState"] != "RUNNING", "the end of the job")
+    slurm.wait_for(lambda: not slurm.has_processes(job["JobId"]), "the end of the job")
     slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=RESUME")
     if slurm.jobs()[job["JobId"]]["JobState"] == "PENDING":
         slurm.run("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import shutil
 import subprocess
 from pathlib import Path
@@ -55,10 +56,15 @@ def test_a_script_is_thin_and_importable(script: Path) -> None:
     assert text.endswith('if __name__ == "__main__":\n    scripting.run(main)\n')
 
 
-def test_the_conda_environment_has_the_locked_versions() -> None:
+def test_the_conda_environments_are_those_of_the_lock() -> None:
+    written = {file.name: file.read_text("utf-8") for file in Path(ROOT, "envs").glob("*.yaml")}
+    assert written == runpy.run_path(str(ROOT / "envs" / "generate.py"))["environments"](), "run: make lock"
+    pins = {name: set(yaml.safe_load(text)["dependencies"][-1]["pip"]) for name, text in written.items()}
     lock = set(re.findall(r"^([\w.-]+==[\w.]+)", Path(ROOT, "requirements.lock").read_text("utf-8"), flags=re.M))
-    environment = yaml.safe_load(Path(ROOT, "envs", "pnapo.yaml").read_text("utf-8"))
-    assert set(environment["dependencies"][-1]["pip"]) <= lock
+    assert all(found and found <= lock for found in pins.values())
+    packages = {name: {pin.partition("==")[0] for pin in found} for name, found in pins.items()}
+    assert {"torch", "torchvision", "diffusers", "transformers", "peft"} <= packages["models.yaml"]
+    assert {"detoxify", "faiss-cpu"} <= packages["prompts.yaml"] and "torch" not in packages["tables.yaml"]
 
 
 def test_dvc_reads_its_stages() -> None:

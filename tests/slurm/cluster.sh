@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A SLURM of one node on this machine, for tests: loopback ports, two fake GPUs, no systemd, no accounting, no cgroups.
-#   one_node.sh start|stop DIR     everything it writes lies in DIR, but for the link /etc/slurm/slurm.conf
+# A SLURM on this machine, for tests: two nodes on loopback ports, two fake GPUs each, no systemd, no accounting, no
+# cgroups.
+#   cluster.sh start|stop DIR     everything it writes lies in DIR, but for the link /etc/slurm/slurm.conf
 # Needs root and Debian's packages slurm-wlm and munge.
 set -euo pipefail
 action=$1 base=$(readlink -m "$2")
@@ -15,21 +16,22 @@ start() {
     echo "error: $link is there: this machine has a SLURM already, which is left alone" >&2
     exit 1
   fi
-  mkdir -p "$base"/{etc,state,spool,log,run,dev} /etc/slurm
+  mkdir -p "$base"/{etc,state,spool/one,spool/two,log,run,dev} /etc/slurm
   chmod 755 "$base" "$base/run"
   mknod "$base/dev/nvidia0" c 1 3 # a GPU is a device file, here /dev/null by another name; a count alone is refused
   mknod "$base/dev/nvidia1" c 1 3
   (umask 077 && head -c 1024 /dev/urandom > "$base/etc/munge.key")
   sed "s#@BASE@#$base#g; s#@HOST@#$(hostname -s)#g" "$(dirname "$0")/slurm.conf.in" > "$SLURM_CONF"
-  echo "NodeName=$(hostname -s) Name=gpu File=$base/dev/nvidia[0-1] Flags=nvidia_gpu_env" > "$base/etc/gres.conf"
+  echo "NodeName=one,two Name=gpu File=$base/dev/nvidia[0-1] Flags=nvidia_gpu_env" > "$base/etc/gres.conf"
   printf 'CgroupPlugin=cgroup/v1\nCgroupMountpoint=%s/none\nCgroupAutomount=no\n' "$base" > "$base/etc/cgroup.conf"
   ln -s "$SLURM_CONF" "$link" # jobs see no variable of SLURM's, so the configuration has to lie where srun looks
   /usr/sbin/munged --socket="$base/run/munge.socket.2" --pid-file="$base/run/munged.pid" \
     --log-file="$base/log/munged.log" --seed-file="$base/run/munged.seed" --key-file="$base/etc/munge.key"
   /usr/sbin/slurmctld -i
-  /usr/sbin/slurmd
+  /usr/sbin/slurmd -N one
+  /usr/sbin/slurmd -N two
   for _ in $(seq 150); do
-    if timeout 5 sinfo -h -o %T | grep -qE 'idle|mix|alloc'; then exit 0; fi
+    if [ "$(timeout 5 sinfo -h -p both -t idle -o %D)" = 2 ]; then exit 0; fi
     sleep 0.1
   done
   tail -n 3 "$base"/log/slurm*.log >&2
@@ -39,7 +41,7 @@ start() {
 
 stop() {
   timeout 5 scancel -u "$(id -un)" 2> /dev/null || true
-  for daemon in slurmd slurmctld munged; do
+  for daemon in slurmd-one slurmd-two slurmctld munged; do
     pid=$(cat "$base/run/$daemon.pid" 2> /dev/null) || continue
     kill "$pid" 2> /dev/null || continue
     for _ in $(seq 50); do
