@@ -13,9 +13,10 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
 # The choices of method = path × loss × schedule. `pnapo.objectives` implements exactly these (a test compares them).
-PathName = Literal["stored", "independent"]
-LossName = Literal["dpo", "sft"]
+PathName = Literal["stored", "independent", "independent_each"]
+LossName = Literal["dpo", "ipo", "capo", "sdpo", "linear", "kto", "npo", "mapo", "sft"]
 ScheduleName = Literal["constant", "reward_gap", "anneal", "dynamic"]
+WeightName = Literal["constant", "snr", "discount"]
 
 
 class Section(BaseModel):
@@ -170,6 +171,12 @@ class Run(Section):
         100.0, description="Factor on the reward gap in f; auto: median f = ½; raw: 1."
     )
     time_sampling: Literal["uniform", "logit_normal"] = Field("uniform", description="Distribution of t.")
+    time_weight: WeightName = Field(
+        "constant",
+        description="Factor on the loss by t: snr, towards noise (CaPO); discount, the first steps (dense reward).",
+    )
+    snr_bias: float = Field(0.0, description="b in σ(b − λ_t) of `time_weight: snr`.")
+    discount: float = Field(0.9, gt=0, le=1, description="γ of `time_weight: discount`, a step of 50.")
     reference: Literal["cache", "compute"] = Field(
         "cache",
         description="When the frozen reference is evaluated: cache, before the first step, shared by all runs of the same "

@@ -5,26 +5,38 @@ from dataclasses import dataclass
 import torch
 
 
-def errors(v: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
-    """Mean squared error [B] of the velocities v against the targets u, both [B, …], over all but the first dimension.
-
-    Computed in float32 at least. The mean, not the sum: β of the public code only fits the mean (methods.md A0.1).
-    """
+def residuals(v: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+    """v − u [B, …] of velocities v and targets u, in float32 at least."""
     dtype = torch.promote_types(v.dtype, torch.float32)
-    return (v.to(dtype) - u.to(dtype)).square().flatten(1).mean(1)
+    return v.to(dtype) - u.to(dtype)
+
+
+def mean_square(r: torch.Tensor) -> torch.Tensor:
+    """e [B]: the mean square of residuals r [B, …] over all but the first dimension.
+
+    The mean, not the sum: β of the public code only fits the mean (methods.md A0.1).
+    """
+    return r.square().flatten(1).mean(1)
+
+
+def mean_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The mean [B] of a·b, both [B, …], over all but the first dimension."""
+    return (a * b).flatten(1).mean(1)
 
 
 @dataclass(frozen=True)
 class PairErrors:
     """Errors e [B] of the policy and the frozen reference on winner (w) and loser (l).
 
-    What a loss does not ask for is None: `l` for losses of the winner alone, `ref_w` and `ref_l` without a reference.
+    What a loss does not ask for is None: `l` for losses of the winner alone, `ref_w` and `ref_l` without a reference,
+    `cross` but for losses that compare the residuals of both sides.
     """
 
     w: torch.Tensor
     l: torch.Tensor | None = None  # noqa: E741
     ref_w: torch.Tensor | None = None
     ref_l: torch.Tensor | None = None
+    cross: torch.Tensor | None = None  # mean((v_w − u_w)·(v_l − u_l)) [B] of the policy, without gradient
 
     @property
     def margin(self) -> torch.Tensor:

@@ -37,7 +37,15 @@ def independent(xT_w: "torch.Tensor", xT_l: "torch.Tensor", fresh: "torch.Tensor
     return fresh[:, 0], fresh[:, 0]
 
 
+def independent_each(xT_w: "torch.Tensor", xT_l: "torch.Tensor", fresh: "torch.Tensor") -> "Noises":
+    """A fresh noise for each side, as Diffusion-KTO does (methods.md A6)."""
+    return fresh[:, 0], fresh[:, 1]
+
+
 PATHS: dict[str, Path] = {
     "stored": Path(stored, fresh=0),
     "independent": Path(independent, fresh=1),
+    "independent_each": Path(
+        independent_each, fresh=2, uncached="which of its two fresh noises an image gets hangs on the labels"
+    ),
 }

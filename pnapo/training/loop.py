@@ -16,10 +16,11 @@ import torch
 from pnapo.backbones import Backbone
 from pnapo.config.schema import Run
 from pnapo.errors import UserError
-from pnapo.objectives.errors import PairErrors
+from pnapo.objectives.errors import PairErrors, mean_product, mean_square
 from pnapo.objectives.losses import LOSSES, Loss
 from pnapo.objectives.paths import PATHS
 from pnapo.objectives.schedules import SCHEDULES
+from pnapo.objectives.weights import WEIGHTS
 from pnapo.training.adapters import ADAPTERS, Policy
 from pnapo.training.batches import Batch, Batches
 from pnapo.training.checkpoint import assemble, publish
@@ -28,7 +29,7 @@ from pnapo.training.ema import EMA
 from pnapo.training.log import JsonLines, per_pair, row
 from pnapo.training.lookup import Computed, ReferenceErrors, Table
 from pnapo.training.meter import Meter
-from pnapo.training.points import errors_at
+from pnapo.training.points import residuals_at
 from pnapo.training.reference import Reference
 from pnapo.training.settings import resolve_settings
 from pnapo.training.state import fingerprint, load_state, save_state
@@ -132,9 +133,12 @@ def pair_errors(
     backbone: Backbone, model: torch.nn.Module, batch: Batch, loss: Loss, guidance: float, known: list[torch.Tensor]
 ) -> PairErrors:
     """The errors of the policy `model` on the batch, in one forward pass, beside the `known` ones of the reference."""
-    found = errors_at(backbone, model, batch, guidance).chunk(2 if loss.loser else 1)
-    reference = [value.to(found[0].device) for value in known]
-    return PairErrors(**dict(zip(("w", "l"), found)), **dict(zip(("ref_w", "ref_l"), reference)))
+    residuals = residuals_at(backbone, model, batch, guidance)
+    found = dict(zip(("w", "l"), mean_square(residuals).chunk(2 if loss.loser else 1)))
+    if loss.cross:
+        found["cross"] = mean_product(*residuals.detach().chunk(2))
+    reference = [value.to(batch.x.device) for value in known]
+    return PairErrors(**found, **dict(zip(("ref_w", "ref_l"), reference)))
 
 
 class Session:
@@ -154,6 +158,7 @@ class Session:
     ):
         self.backbone, self.policy, self.batches, self.run = backbone, policy, batches, batches.run
         self.loss, self.schedule = LOSSES[self.run.loss], SCHEDULES[self.run.schedule]
+        self.parameter = {"snr": self.run.snr_bias, "discount": self.run.discount}.get(self.run.time_weight, 0.0)
         self.reference, self.meter = reference, meter
         self.guidance, self.crew, self.log = settings["guidance"], crew, log
         self.key, self.file = fingerprint(settings), work / "state.pt"
@@ -207,7 +212,9 @@ class Session:
             with accelerator.accumulate(self.policy.model):
                 with accelerator.autocast():
                     found = pair_errors(self.backbone, self.policy.model, batch, self.loss, self.guidance, known)
-                values = self.loss.function(found, beta)
+                values = self.loss.function(found, beta, batch.gap)
+                if run.time_weight != "constant":
+                    values = values * WEIGHTS[run.time_weight](batch.t[: run.batch], self.parameter)
                 accelerator.backward(values.mean())
                 if accelerator.sync_gradients:
                     self.crew.average(value.grad for value in self.weights.values())

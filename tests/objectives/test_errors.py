@@ -1,18 +1,23 @@
 import torch
 
-from pnapo.objectives.errors import PairErrors, errors
+from pnapo.objectives.errors import PairErrors, mean_product, mean_square, residuals
 
 
 def test_the_error_is_the_mean_over_all_but_the_batch():
     v = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, 2.0]]])
     u = torch.tensor([[[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
-    assert errors(v, u).tolist() == [7.5, 1.0]  # (1 + 4 + 9 + 16)/4 and 4/4
+    assert mean_square(residuals(v, u)).tolist() == [7.5, 1.0]  # (1 + 4 + 9 + 16)/4 and 4/4
+
+
+def test_the_mean_product_is_that_of_each_row():
+    a, b = torch.tensor([[1.0, 2.0], [0.0, 4.0]]), torch.tensor([[3.0, -1.0], [5.0, 0.5]])
+    assert mean_product(a, b).tolist() == [0.5, 1.0]  # (3 − 2)/2 and (0 + 2)/2
 
 
 def test_low_precision_is_squared_in_float32():
     v, u = torch.full((1, 8), 300.0, dtype=torch.float16), torch.zeros(1, 8, dtype=torch.float16)
-    assert errors(v, u).dtype == torch.float32
-    assert errors(v, u).item() == 90000.0  # beyond the range of float16
+    assert mean_square(residuals(v, u)).dtype == torch.float32
+    assert mean_square(residuals(v, u)).item() == 90000.0  # beyond the range of float16
 
 
 def test_the_margin_is_positive_when_the_policy_improves_more_on_the_winner():

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from pnapo.objectives.errors import PairErrors, errors
-from pnapo.objectives.losses import LOSSES, dpo, sft
+from pnapo.objectives.errors import PairErrors, mean_product, mean_square, residuals
+from pnapo.objectives.losses import LOSSES, dpo, kto, linear
 
 
 def pair(w: float, l: float, ref_w: float, ref_l: float) -> PairErrors:  # noqa: E741
@@ -24,31 +24,109 @@ def pair(w: float, l: float, ref_w: float, ref_l: float) -> PairErrors:  # noqa:
     ],
 )
 def test_dpo_by_hand(found, beta, expected):
-    assert dpo(found, torch.tensor([beta], dtype=torch.float64)).item() == pytest.approx(expected, rel=1e-9)
+    assert dpo(found, *torch.tensor([[beta], [0.0]], dtype=torch.float64)).item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_dpo_stays_finite_at_huge_margins():
-    loss = dpo(pair(1e3, 0.0, 0.0, 0.0), torch.tensor([1e4], dtype=torch.float64))
+    loss = dpo(pair(1e3, 0.0, 0.0, 0.0), *torch.tensor([[1e4], [0.0]], dtype=torch.float64))
     assert loss.item() == pytest.approx(5e6)
 
 
-def test_sft_is_the_winners_error():
-    assert sft(PairErrors(torch.tensor([0.5, 2.0])), torch.ones(2)).tolist() == [0.5, 2.0]
+BY_HAND = {
+    # h = ½·10·0.4 = 2, margin −((0.2 − 0.3) − (0.5 − 0.2)) = 0.4
+    "npo": (2.1269280110429727, 10.0, 0.0),  # −log σ(−2)
+    "ipo": (1.0, 10.0, 0.0),  # (2 − 1)²
+    "capo": (2.365083638, 10.0, 1.0),  # (2 − tanh ½)² = (2 − 0.4621172)²
+    # g_w = 0.1, g_l = −0.3, anchor max(−0.1, 0) = 0: ½·(σ(−1) + σ(−3))
+    "kto": (0.1581836, 10.0, 0.0),
+    # ω = max(½ − 0.2·10·0.4, 0.01) = 0.01, times 0.2 − 0.5
+    "linear": (-0.003, 10.0, 0.0),
+    # φ(0.2) = 0.1/(e^0.1 − 1) = 0.950833, φ(0.5) = 0.25/(e^0.25 − 1) = 0.880203: 0.2 + 0.1·log(1 + e^−70.6)
+    "mapo": (0.2, 0.1, 0.0),
+    "sft": (0.2, 10.0, 0.0),
+}
 
 
-@pytest.mark.parametrize("name", sorted(LOSSES))
+@pytest.mark.parametrize("name", BY_HAND)
+def test_by_hand(name):
+    expected, beta, gap = BY_HAND[name]
+    beta, gap = (torch.tensor([x], dtype=torch.float64) for x in (beta, gap))
+    assert LOSSES[name].function(pair(0.2, 0.5, 0.3, 0.2), beta, gap).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_mapo_where_the_errors_are_close():
+    # φ(0.2) − φ(0.201) = 0.95083319 − 0.95059155 = 2.416486e-4, times 1000: 0.2 + 0.1·log(1 + e^−0.2416486)
+    found = LOSSES["mapo"].function(pair(0.2, 0.201, 0.0, 0.0), *torch.tensor([[0.1], [0.0]], dtype=torch.float64))
+    assert found.item() == pytest.approx(0.2579604432, rel=1e-8)
+
+
+def test_linear_follows_the_margin_between_its_bounds():
+    # margin 0.1, β 10: ω = ½ − 0.2 = 0.3 on e_w − e_l = −0.1; margin −1: ω = 0.99 on 0.7
+    one = torch.ones(1, dtype=torch.float64)
+    assert linear(pair(0.2, 0.3, 0.2, 0.2), 10 * one, one).item() == pytest.approx(-0.03)
+    assert linear(pair(0.9, 0.2, 0.2, 0.5), 10 * one, one).item() == pytest.approx(0.99 * 0.7)
+
+
+def test_ktos_anchor_is_the_mean_of_the_pass_and_has_no_gradient():
+    w = torch.tensor([0.1, 0.3], dtype=torch.float64, requires_grad=True)
+    l, ref = torch.tensor([0.4, 0.4], dtype=torch.float64), torch.full((2,), 0.5, dtype=torch.float64)  # noqa: E741
+    one = torch.ones(2, dtype=torch.float64)
+    found = kto(PairErrors(w, l, ref, ref), one, one)
+    anchor = (0.4 + 0.2 + 0.1 + 0.1) / 4
+    winners = [1 / (1 + math.exp(g - anchor)) for g in (0.4, 0.2)]
+    loser = 1 / (1 + math.exp(anchor - 0.1))
+    assert found.tolist() == pytest.approx([0.5 * (winner + loser) for winner in winners])
+    (slope,) = torch.autograd.grad(found.sum(), w)
+    assert slope.tolist() == pytest.approx(
+        [0.5 * s * (1 - s) for s in winners]
+    )  # a gradient of the anchor would add to it
+
+
+def test_sdpo_keeps_the_winners_error_from_rising():
+    """One output v serves both sides, r_w = (1, 0), r_l = (3, 1): DPO moves v along −r_w + r_l, away from the winner."""
+    v, u_w, u_l = (torch.tensor([x], dtype=torch.float64) for x in ([1.0, 1.0], [0.0, 1.0], [-2.0, 0.0]))
+    beta, gap, slopes = torch.ones(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64), {}
+    for name in ("dpo", "sdpo"):
+        shared = v.clone().requires_grad_()
+        r_w, r_l = residuals(shared, u_w), residuals(shared, u_l)
+        own = PairErrors(mean_square(r_w), mean_square(r_l), beta, beta, mean_product(r_w.detach(), r_l.detach()))
+        value = LOSSES[name].function(own, beta, gap)
+        (slopes[name],) = torch.autograd.grad(value, shared)
+    # −log σ(h), h = ½·(5 − 0.5): slope ½·σ(−h)·(r_w − λ·r_l), λ = 1 for dpo and 1/3 = ‖r_w‖²/r_w·r_l for sdpo
+    weight = 0.5 / (1 + math.exp(2.25))
+    assert slopes["dpo"][0].tolist() == pytest.approx([-2 * weight, -weight])
+    assert slopes["sdpo"][0].tolist() == pytest.approx([0, -weight / 3], abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["dpo", "sdpo"])
+def test_sdpo_has_the_value_of_dpo_and_leaves_opposite_residuals_alone(name):
+    found = PairErrors(
+        *(torch.tensor([x], requires_grad=True) for x in (0.2, 0.5)), *torch.tensor([[0.3], [0.2], [-0.1]])
+    )
+    value = LOSSES[name].function(found, torch.tensor([10.0]), torch.ones(1))
+    slopes = torch.autograd.grad(value, (found.w, found.l))
+    assert value.item() == pytest.approx(math.log1p(math.exp(-2)))
+    assert [s.item() for s in slopes] == pytest.approx([5 / (1 + math.exp(2)), -5 / (1 + math.exp(2))])
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(LOSSES) - {"linear", "sdpo", "kto"})
+)  # parts of those have no gradient, by design
 def test_gradients_agree_with_finite_differences(name):
     loss, generator = LOSSES[name], torch.Generator().manual_seed(0)
     v_w, v_l, ref_w, ref_l, u_w, u_l = (
         torch.randn(3, 2, 4, generator=generator, dtype=torch.float64) for _ in range(6)
     )
-    beta = torch.tensor([0.5, 1.0, 4.0], dtype=torch.float64)
+    beta, gap = torch.tensor([[0.5, 1.0, 4.0], [0.1, 1.0, 2.0]], dtype=torch.float64)
+    if name == "mapo":  # at its temperature of 1000 the slope is a step, but for close errors
+        v_l, u_l = v_w + 1e-3 * v_l, u_w
 
     def value(v_w: torch.Tensor, v_l: torch.Tensor) -> torch.Tensor:
-        found = PairErrors(errors(v_w, u_w), errors(v_l, u_l), errors(ref_w, u_w), errors(ref_l, u_l))
-        return loss.function(found, beta) + 0 * v_l.sum()  # losses of the winner alone do not touch v_l
+        sides = ((v_w, u_w), (v_l, u_l), (ref_w, u_w), (ref_l, u_l))
+        found = PairErrors(*(mean_square(residuals(*side)) for side in sides))
+        return loss.function(found, beta, gap) + 0 * v_l.sum()  # losses of the winner alone do not touch v_l
 
-    assert torch.autograd.gradcheck(value, (v_w.requires_grad_(), v_l.requires_grad_()), eps=1e-6, atol=1e-8)
+    assert torch.autograd.gradcheck(value, (v_w.requires_grad_(), v_l.requires_grad_()), eps=1e-7, atol=1e-5)
 
 
 def test_dpo_gradient_at_the_reference_is_the_curvature_residual():
@@ -59,8 +137,9 @@ def test_dpo_gradient_at_the_reference_is_the_curvature_residual():
 
     def slopes(ref_w: torch.Tensor, ref_l: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         v_w, v_l = ref_w.clone().requires_grad_(), ref_l.clone().requires_grad_()
-        found = PairErrors(errors(v_w, u_w), errors(v_l, u_l), errors(ref_w, u_w), errors(ref_l, u_l))
-        return torch.autograd.grad(dpo(found, beta).sum(), (v_w, v_l))
+        sides = ((v_w, u_w), (v_l, u_l), (ref_w, u_w), (ref_l, u_l))
+        found = PairErrors(*(mean_square(residuals(*side)) for side in sides))
+        return torch.autograd.grad(dpo(found, beta, beta).sum(), (v_w, v_l))
 
     for straight in slopes(u_w, u_l):
         assert torch.equal(straight, torch.zeros_like(straight))

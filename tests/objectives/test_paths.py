@@ -10,3 +10,10 @@ def test_stored_keeps_each_sides_own_noise_and_independent_shares_one():
     noise_w, noise_l = PATHS["independent"].function(xT_w, xT_l, fresh)
     assert torch.equal(noise_w, fresh[:, 0]) and torch.equal(noise_l, fresh[:, 0])
     assert [PATHS[name].fresh for name in ("stored", "independent")] == [0, 1]
+
+
+def test_independent_each_gives_each_side_a_noise_of_its_own():
+    fresh = torch.tensor([[[3.0], [4.0]]])
+    noise_w, noise_l = PATHS["independent_each"].function(torch.ones(1, 1), torch.ones(1, 1), fresh)
+    assert (noise_w.item(), noise_l.item()) == (3.0, 4.0)
+    assert PATHS["independent_each"].uncached and not PATHS["independent"].uncached

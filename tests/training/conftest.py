@@ -1,6 +1,5 @@
 """Tiny real transformers and pairs: everything here is the code of a real training, only small."""
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -158,14 +157,6 @@ def trained(tmp_path, backbone_of, pairs, embeddings, settings):
         return SimpleNamespace(folder=folder, lines=lines)
 
     return make
-
-
-@pytest.fixture
-def script():
-    spec = importlib.util.spec_from_file_location("train_script", ROOT / "workflow_scripts" / "train.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_the_policy_starts_exactly_at_the_reference_and_only_it_learns(family, a
     found = errors_of(backbone, policy, batch)
     assert torch.equal(found.margin, torch.zeros(2))
     assert found.w.requires_grad and not found.ref_w.requires_grad
-    LOSSES["dpo"].function(found, torch.ones(2)).sum().backward()
+    LOSSES["dpo"].function(found, torch.ones(2), torch.ones(2)).sum().backward()
     with torch.no_grad():
         for weight in policy.trainable.values():
             weight -= weight.grad if weight.grad is not None else 0
@@ -64,7 +64,7 @@ def test_a_perfectly_straight_teacher_gives_no_gradient_at_the_start(backbone_of
     sizes = []
     for case in (straight, batch):
         found = errors_of(backbone, policy, case)
-        LOSSES["dpo"].function(found, torch.full((2,), 5000.0)).mean().backward()
+        LOSSES["dpo"].function(found, torch.full((2,), 5000.0), torch.ones(2)).mean().backward()
         sizes.append(max(w.grad.abs().max().item() for w in policy.trainable.values() if w.grad is not None))
         policy.model.zero_grad()
     assert sizes[0] == 0.0 and sizes[1] > 1.0

@@ -18,6 +18,15 @@ GOLDEN = Path(__file__).with_name("golden")
 METHODS = {
     "pnapo": {"path": "stored", "loss": "dpo", "schedule": "dynamic"},
     "diffusion_dpo": {"path": "independent", "loss": "dpo", "schedule": "constant", "beta": 10.0},
+    "ipo": {"path": "independent", "loss": "ipo", "schedule": "constant"},
+    "capo": {"path": "independent", "loss": "capo", "schedule": "constant", "time_weight": "snr"},
+    "kto": {"path": "independent_each", "loss": "kto", "schedule": "constant", "reference": "compute"},
+    "npo": {"path": "independent", "loss": "npo", "schedule": "constant"},
+    "mapo": {"path": "independent", "loss": "mapo", "schedule": "constant", "beta": 0.1},
+    "sdpo": {"path": "independent", "loss": "sdpo", "schedule": "constant"},
+    "linear_dpo": {"path": "independent", "loss": "linear", "schedule": "constant"},
+    "dense_reward": {"path": "independent", "loss": "dpo", "schedule": "constant", "time_weight": "discount"},
+    "sft_tracked": {"path": "stored", "loss": "sft", "schedule": "constant"},
     "sft": {"path": "independent", "loss": "sft", "schedule": "constant", "time_sampling": "logit_normal"},
 }
 

@@ -28,7 +28,7 @@ def start(arguments, **options):
 @pytest.mark.parametrize("run", [RUN | {"accumulation": 2}, RUN | {"accumulation": 4, "adapter": "full"}])
 def test_two_processes_give_the_loss_curve_of_one(script, arguments, tmp_path, run):
     folders = {count: tmp_path / "runs" / str(count) / "pnapo-s1" for count in (1, 2)}
-    script(arguments({}, run, out=folders[1] / "manifest.json"))
+    script("train", *arguments({}, run, out=folders[1] / "manifest.json"))
     process = start(arguments({}, run, out=folders[2] / "manifest.json", processes=2))
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said

@@ -7,7 +7,7 @@ from pnapo.errors import UserError
 
 
 def test_the_script_writes_a_checkpoint(script, arguments, tmp_path, capsys, backbone_of):
-    script(arguments({}, {"schedule": "dynamic", "steps": 3, "batch": 4, "learning_rate": 1e-3}))
+    script("train", *arguments({}, {"schedule": "dynamic", "steps": 3, "batch": 4, "learning_rate": 1e-3}))
     manifest = tmp_path / "runs" / "sd3" / "pnapo-s1" / "manifest.json"
     settings = read_manifest(manifest, "checkpoint")["settings"]
     assert verify_manifest(manifest) == []
@@ -18,5 +18,5 @@ def test_the_script_writes_a_checkpoint(script, arguments, tmp_path, capsys, bac
 
 def test_pairs_of_another_resolution_are_one_clear_line(script, arguments, tmp_path):
     with pytest.raises(UserError, match=r"but .* is sd3 with \[4, 16, 16\]; use the pairs of this backbone$"):
-        script(arguments({"resolution": 32}, {}))
+        script("train", *arguments({"resolution": 32}, {}))
     assert not (tmp_path / "runs" / "sd3" / "pnapo-s1").exists()
