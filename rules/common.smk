@@ -115,6 +115,11 @@ def run_settings(wildcards):
     return as_json(resolve_run(CONFIG, wildcards.backbone, wildcards.run))
 
 
+def pair_set(path):
+    """The manifest of the pair set whose noises a path is given."""
+    return f"<results>/pairs/{{backbone}}/{'inverted/' if PATHS[path].noise == 'inverted' else ''}manifest.json"
+
+
 def reference_visits(wildcards):
     """The reference's errors that a run reads: those of visits it is sure to use wholly, so that none is made in vain.
 

@@ -97,6 +97,55 @@ rule collect_pairs:
         " > {log:q} 2>&1"
 
 
+# For runs on the path `inverted`: the same latents, with the noises that inversion finds.
+rule invert_pairs:
+    input:
+        shard=rules.generate_pairs.output,
+        embeddings="<results>/embeddings/{backbone}/selected/manifest.json",
+        weights=lambda wildcards: model_weights(wildcards.backbone),
+        code=code("invert_pairs"),
+    output:
+        f"<results>/pairs/{{backbone}}/inverted/shard-{{shard}}-of-{CONFIG.pairs.shards:05d}.json",
+    log:
+        "<logs>/pairs/{backbone}/inverted-{shard}.log",
+    benchmark:
+        "<benchmarks>/pairs/{backbone}/inverted-{shard}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=1440,
+        gpu=GPU,
+        device=DEVICE,
+    params:
+        model=lambda wildcards: as_json(CONFIG.models[wildcards.backbone]),
+        settings=settings(CONFIG.inversion),
+    message:
+        "Inverting the latents of {wildcards.backbone}, shard {wildcards.shard} of {CONFIG.pairs.shards}"
+    shell:
+        "python workflow_scripts/invert_pairs.py"
+        " --shard {input.shard:q}"
+        " --embeddings {input.embeddings:q}"
+        " --model {params.model:q}"
+        " --settings {params.settings:q}"
+        " --device {resources.device}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+use rule collect_pairs as collect_inverted with:
+    input:
+        shards=lambda wildcards: expand(rules.invert_pairs.output, shard=SHARDS, allow_missing=True),
+        code=code("collect_pairs"),
+    output:
+        "<results>/pairs/{backbone}/inverted/manifest.json",
+    log:
+        "<logs>/pairs/{backbone}/collect-inverted.log",
+    benchmark:
+        "<benchmarks>/pairs/{backbone}/collect-inverted.tsv"
+
+
 rule decode_pairs:
     input:
         shard=rules.generate_pairs.output,

@@ -2,7 +2,7 @@
 # whatever their loss, schedule, β, learning rate, rank, reward or training seed (`reference_visits` in common.smk).
 rule cache_reference:
     input:
-        pairs="<results>/pairs/{backbone}/manifest.json",
+        pairs=lambda wildcards: pair_set(wildcards.path),
         embeddings="<results>/embeddings/{backbone}/selected/manifest.json",
         weights=lambda wildcards: model_weights(wildcards.backbone),
         code=code("cache_reference"),

@@ -2,7 +2,7 @@
 # changes its results by rounding alone, so they are resources: no setting, and no reason to train again.
 rule train:
     input:
-        pairs="<results>/pairs/{backbone}/manifest.json",
+        pairs=lambda wildcards: pair_set(resolve_run(CONFIG, wildcards.backbone, wildcards.run)["path"]),
         labels=lambda wildcards: f"<results>/pairs/{{backbone}}/labels/{CONFIG.runs[wildcards.run].reward}.parquet",
         embeddings="<results>/embeddings/{backbone}/selected/manifest.json",
         reference=reference_visits,

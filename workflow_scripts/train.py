@@ -32,13 +32,15 @@ def main(argv: list[str] | None = None) -> None:
         processes.die_with_parent()
 
     from pnapo.backbones import load_backbone
+    from pnapo.objectives.paths import PATHS
     from pnapo.pairs.embeddings import read_embeddings
     from pnapo.pairs.preferences import load_pairs
     from pnapo.training import train
 
+    shuffled = PATHS[arguments.run.path].noise == "shuffled"
     train(
         backbone=load_backbone(arguments.model, {"transformer"}, scripting.pick_device(arguments.device)),
-        pairs=load_pairs(arguments.pairs, arguments.labels),
+        pairs=load_pairs(arguments.pairs, arguments.labels, shuffle=arguments.draw_seed if shuffled else None),
         embeddings=read_embeddings(arguments.embeddings),
         run=arguments.run,
         draw_seed=arguments.draw_seed,

@@ -58,7 +58,7 @@ def _type(annotation: Any, metadata: tuple) -> str:
         return f"name: {_type(args[1], ())}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
-    words = {int: "whole number", float: "number", str: "text"}[annotation]
+    words = {bool: "`true`, `false`", int: "whole number", float: "number", str: "text"}[annotation]
     if any("pattern" in str(m) for m in metadata):
         words = "name"
     signs = {annotated_types.Ge: ("ge", "≥"), annotated_types.Gt: ("gt", ">")}

@@ -13,7 +13,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
 # The choices of method = path × loss × schedule. `pnapo.objectives` implements exactly these (a test compares them).
-PathName = Literal["stored", "independent", "independent_each"]
+PathName = Literal["stored", "inverted", "shuffled", "independent", "independent_each"]
 LossName = Literal["dpo", "ipo", "capo", "sdpo", "linear", "kto", "npo", "mapo", "sft"]
 ScheduleName = Literal["constant", "reward_gap", "anneal", "dynamic"]
 WeightName = Literal["constant", "snr", "discount"]
@@ -107,6 +107,14 @@ class Pairs(Section):
     seed: int = Field(0, ge=0, description="Seed of the prior noise stream.")
     shards: Positive = Field(2, description="Number of files, each made by one job.")
     batch: Positive = Field(16, description="Images generated at once.")
+
+
+class Inversion(Section):
+    """How runs on the path `inverted` find the noise of an image."""
+
+    steps: Positive = Field(20, description="Euler steps of the inversion, on the model's sampling grid.")
+    renoise: bool = Field(False, description="Whether each step averages the velocities at its two ends (ReNoise).")
+    batch: Positive = Field(16, description="Latents inverted at once.")
 
 
 class Reward(Section):
@@ -219,6 +227,7 @@ class Config(Section):
     models: dict[Name, Model]
     prompts: Prompts
     pairs: Pairs = Pairs()
+    inversion: Inversion = Inversion()
     rewards: dict[Name, Reward]
     testsets: dict[Name, TestSet]
     metrics: dict[Name, Metric]

@@ -1,12 +1,13 @@
 """Which noise each side of a pair is joined to; everything else of the path follows by interpolation.
 
-A path is a function (xT_w, xT_l, fresh) -> (noise of the winner, noise of the loser). All are [B, C, h, w] but `fresh`,
-the k fresh noises it asks for, is [B, k, C, h, w]. `pnapo.flow.interpolation` then makes x_t and the target u from each
-side's latent and noise, at the SAME t for both sides.
+A path begins with the noises xT of a pair set: the stored ones, those of another prompt, or inverted ones. It is a function
+(xT_w, xT_l, fresh) -> (noise of the winner, noise of the loser), all [B, C, h, w] but `fresh`, the k fresh noises it asks for,
+which is [B, k, C, h, w]. `pnapo.flow.interpolation` then makes x_t and the target u from each side's latent and noise, at the
+SAME t for both sides.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:  # the workflow reads the registry, without torch
     import torch
@@ -15,7 +16,7 @@ if TYPE_CHECKING:  # the workflow reads the registry, without torch
 
 
 class Path(NamedTuple):
-    """A path and the number of fresh noises per pair that it asks for.
+    """A path, the number of fresh noises per pair that it asks for, and whose noises of the pair set it is given.
 
     `uncached` says why the reference's errors cannot be computed ahead, such as "its noises depend on the policy". It is
     None where the noise of a side hangs on that side's own stored noise and the fresh noises alone: then an error belongs
@@ -25,10 +26,16 @@ class Path(NamedTuple):
     function: "Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Noises]"
     fresh: int
     uncached: str | None = None
+    noise: Literal["stored", "inverted", "shuffled"] = "stored"
 
 
 def stored(xT_w: "torch.Tensor", xT_l: "torch.Tensor", fresh: "torch.Tensor") -> "Noises":
-    """Each side its own stored prior noise, the one its image was made from (PNAPO, methods.md A13)."""
+    """Each side its own noise of the pair set.
+
+    Stored: the prior noise that its image was made from (PNAPO, methods.md A13). Inverted: the noise that Euler inversion with
+    the reference finds (the rectified-flow form of InPO and SmPO, A9). Shuffled: the stored noise of another prompt's image, a
+    control that has all of PNAPO but the coupling of noise and image.
+    """
     return xT_w, xT_l
 
 
@@ -44,6 +51,8 @@ def independent_each(xT_w: "torch.Tensor", xT_l: "torch.Tensor", fresh: "torch.T
 
 PATHS: dict[str, Path] = {
     "stored": Path(stored, fresh=0),
+    "inverted": Path(stored, fresh=0, noise="inverted"),
+    "shuffled": Path(stored, fresh=0, noise="shuffled"),
     "independent": Path(independent, fresh=1),
     "independent_each": Path(
         independent_each, fresh=2, uncached="which of its two fresh noises an image gets hangs on the labels"

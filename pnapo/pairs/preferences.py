@@ -26,9 +26,12 @@ class PreferencePairs:
     settings: dict
 
 
-def load_pairs(manifest: Path | str, labels: Path | str, min_gap: float = 0.0) -> PreferencePairs:
+def load_pairs(
+    manifest: Path | str, labels: Path | str, min_gap: float = 0.0, *, shuffle: int | None = None
+) -> PreferencePairs:
     """Join a pair set with its labels; ties, and pairs with a gap (raw units) below `min_gap`, are left out.
 
+    With a seed in `shuffle`, noises are those of other prompts (`PairSet.shuffled`).
     Raises UserError if the labels are of another pair set, if no pair is left, or if a file is damaged.
     """
     table = read_table(labels, ["prompt_id", "winner", "loser", "gap", "tie"])
@@ -45,6 +48,8 @@ def load_pairs(manifest: Path | str, labels: Path | str, min_gap: float = 0.0) -
     kept = decided[decided["gap"] >= min_gap]
     if kept.empty:
         raise UserError(f"{labels}: no pair has a gap of {min_gap} or more; the largest is {decided['gap'].max():.3g}")
+    if shuffle is not None:
+        pairs = pairs.shuffled(shuffle)
     rows, winner, loser = list(kept.index), list(kept["winner"]), list(kept["loser"])
     return PreferencePairs(
         prompt_ids=list(kept["prompt_id"]),

@@ -7,14 +7,17 @@ can be labelled and checked.
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from copy import copy
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from pnapo.artifacts import read_manifest, require_intact, write_manifest
 from pnapo.config.schema import Pairs
 from pnapo.errors import UserError
+from pnapo.flow.random import stream
 from pnapo.pairs.shards import SAMPLE_SETTINGS, Shard, open_shard, read_shard_manifest
 
 KIND = "pairs"
@@ -69,6 +72,7 @@ class PairSet:
         self.prompt_ids: list[str] = manifest["prompt_ids"]
         self._shards = shards
         self._starts = [0, *accumulate(len(shard.prompt_ids) for shard in shards)]
+        self._noise_of = np.arange(len(self.prompt_ids))  # whose noise each prompt has
 
     @classmethod
     def open(cls, path: Path | str) -> "PairSet":
@@ -83,6 +87,19 @@ class PairSet:
         if odd:
             raise UserError(f"{path}: a shard holds samples of shape {list(odd.noise.shape[1:])} instead of {shape}")
         return cls(manifest, shards)
+
+    def shuffled(self, seed: int) -> "PairSet":
+        """This pair set, but every prompt has the noises of another: the next in one random cycle through all prompts.
+
+        Raises UserError if there is only one prompt.
+        """
+        if len(self) < 2:
+            raise UserError("path shuffled: a pair set of one prompt has no other prompt's noise; make more pairs")
+        order = stream("shuffle", seed).permutation(len(self))
+        found = copy(self)
+        found._noise_of = np.empty_like(order)
+        found._noise_of[order] = np.roll(order, -1)
+        return found
 
     def __len__(self) -> int:
         return len(self.prompt_ids)
@@ -99,7 +116,7 @@ class PairSet:
 
     def noise(self, rows: Iterable[int], samples: Iterable[int] | None = None) -> torch.Tensor:
         """Prior noises of prompts, float32 [n, S, C, h, w], or of one sample of each, [n, C, h, w]."""
-        return self._gather("noise", rows, samples)
+        return self._gather("noise", self._noise_of[list(rows)], samples)
 
     def latent(self, rows: Iterable[int], samples: Iterable[int] | None = None) -> torch.Tensor:
         """Latents of prompts, float32 [n, S, C, h, w], or of one sample of each, [n, C, h, w]."""

@@ -138,6 +138,8 @@ def make_visit(
         raise UserError(
             f"{backbone.path}: not the model that made the pairs; make them again, or use the model they were made by"
         )
+    if draws.path.noise == "shuffled":
+        pairs = pairs.shuffled(draw_seed)
     samples, keys = pairs.samples, []
 
     def take(numbers: range) -> Samples:

@@ -45,7 +45,7 @@ def broken(raw, keys, value):
         ("runs.pnapo.beta", "high", "runs.pnapo.beta: must be a number, not 'high'"),
         ("runs.pnapo.beta", -1, "must be greater than 0"),
         ("runs.pnapo.steps", 1.5, "must be a whole number"),
-        ("runs.pnapo.path", "stord", "must be one of 'stored', 'independent'"),
+        ("runs.pnapo.path", "stord", "must be one of 'stored', 'inverted', "),
         ("runs.pnapo.loss", "ppo", "must be one of 'dpo', 'ipo', "),
         ("runs.pnapo.schedule", "cosine", "'constant', 'reward_gap', 'anneal', 'dynamic'"),
         ("runs.pnapo.reward", "hpz", "did you mean hps?"),

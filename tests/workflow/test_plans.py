@@ -51,6 +51,16 @@ def test_a_run_is_a_target_by_its_name(pristine) -> None:
     assert not {"main_table", "report"} & set(jobs)
 
 
+def test_paths_share_what_they_can(pristine) -> None:
+    """Inversion happens where a run asks for it; what is shuffled hangs on the stored pairs."""
+    runs = {"inpo_rf": "path: inverted", "ipo": "path: inverted, loss: ipo", "other": "path: shuffled"}
+    told = ", ".join(f"{name}: {{{run}, steps: 30}}" for name, run in runs.items())
+    jobs = pristine.plan("--config", f"runs={{{told}}}", "--", *runs)
+    assert (jobs["invert_pairs"], jobs["collect_inverted"], jobs["collect_pairs"]) == (2, 1, 1)
+    assert (jobs["train"], jobs["cache_reference"]) == (3, 2)  # inverted and shuffled, one visit each
+    assert "invert_pairs" not in pristine.plan()
+
+
 def test_a_misspelt_target_is_one_clear_line(pristine) -> None:
     for target, said in {
         "pnpao": "did you mean pnapo?",

@@ -1,0 +1,67 @@
+"""A pair set whose noises are not those that made the images but those the model would have made them from.
+
+Existing images have no stored noise, and what inversion costs in quality is what PNAPO claims to save.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from pnapo.backbones import Backbone
+from pnapo.config.schema import Inversion
+from pnapo.errors import UserError
+from pnapo.flow.inversion import invert
+from pnapo.pairs.embeddings import Embeddings
+from pnapo.pairs.sampler import fixed_batches, make_scheduler
+from pnapo.pairs.shards import Shard, open_shard, read_shard_manifest, write_shard
+
+
+@torch.no_grad()
+def invert_latents(
+    backbone: Backbone,
+    latents: torch.Tensor,
+    owners: list[str],
+    embeddings: Embeddings,
+    settings: Inversion,
+    log: Callable[[str], None] = print,
+) -> torch.Tensor:
+    """Noises [N, C, h, w] of latents [N, C, h, w] under their prompts `owners`, on the model's sampling grid, guidance 1."""
+    scheduler = make_scheduler(backbone, settings.steps)
+    grid = [float(sigma) for sigma in scheduler.sigmas.flip(0)]
+    found = torch.empty_like(latents)
+    for rows, new in fixed_batches(len(latents), settings.batch):
+        cond = {
+            name: value.to(backbone.device) for name, value in embeddings.rows([owners[row] for row in rows]).items()
+        }
+
+        def velocity(x: torch.Tensor, t: float, cond: dict = cond) -> torch.Tensor:
+            return backbone.velocity(x, torch.full((len(x),), t, device=x.device), cond, 1.0)
+
+        noise = invert(velocity, latents[rows].to(backbone.device), grid, settings.renoise)
+        found[rows[:new]] = noise[:new].cpu()
+        log(f"inverted {rows[0] + new}/{len(latents)} latents")
+    return found
+
+
+def invert_shard(
+    backbone: Backbone,
+    shard: Path,
+    embeddings: Embeddings,
+    settings: Inversion,
+    out: Path,
+    log: Callable[[str], None] = print,
+) -> None:
+    """Write the shard with the manifest `out`: the latents of `shard`, and inverted noises.
+
+    Raises UserError if `shard` is damaged, or if a noise is not finite.
+    """
+    source, manifest = open_shard(shard), read_shard_manifest(shard)
+    samples = source.latent.shape[1]
+    owners = [prompt_id for prompt_id in source.prompt_ids for _ in range(samples)]
+    noise = invert_latents(backbone, source.latent.flatten(0, 1), owners, embeddings, settings, log)
+    if not torch.isfinite(noise).all():
+        raise UserError(f"{out}: inversion led to a noise that is not finite; more inversion.steps may help")
+    made_with = {**manifest["settings"], "inversion": settings.model_dump(exclude={"batch"})}
+    inverted = Shard(source.prompt_ids, noise.view_as(source.noise), source.latent)
+    write_shard(out, inverted, made_with, made_with["seed"], manifest["part"])
