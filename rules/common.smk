@@ -128,6 +128,8 @@ def reference_visits(wildcards):
     run = resolve_run(CONFIG, wildcards.backbone, wildcards.run)
     if run["reference"] != "cache" or not LOSSES[run["loss"]].reference or PATHS[run["path"]].uncached:
         return []
+    if run["pairs"] or run["min_gap"]:  # whole visits would be more than it uses
+        return []
     visits = run["steps"] * run["batch"] * run["accumulation"] // CONFIG.prompts.selection.count
     folder = f"<results>/reference/{wildcards.backbone}/{run['path']}-{run['time_sampling']}"
     return [f"{folder}/visit-{visit:04d}.json" for visit in range(visits)]

@@ -40,7 +40,13 @@ def main(argv: list[str] | None = None) -> None:
     shuffled = PATHS[arguments.run.path].noise == "shuffled"
     train(
         backbone=load_backbone(arguments.model, {"transformer"}, scripting.pick_device(arguments.device)),
-        pairs=load_pairs(arguments.pairs, arguments.labels, shuffle=arguments.draw_seed if shuffled else None),
+        pairs=load_pairs(
+            arguments.pairs,
+            arguments.labels,
+            min_gap=arguments.run.min_gap,
+            first=arguments.run.pairs,
+            shuffle=arguments.draw_seed if shuffled else None,
+        ),
         embeddings=read_embeddings(arguments.embeddings),
         run=arguments.run,
         draw_seed=arguments.draw_seed,

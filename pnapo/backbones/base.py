@@ -4,6 +4,7 @@ Latents are float32 [B, C, h, w] and already scaled, x0 = (z − shift)·scale; 
 own precision, everything around it in float32.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ class Backbone(ABC):
         self.resolution = resolution
         self.max_sequence_length = max_sequence_length
         self.device = torch.device(device)
+        self.negative: torch.nn.Module | None = None  # the transformer of the unconditional branch, if it is another
         for part in self.parts.values():
             if isinstance(part, torch.nn.Module):
                 part.to(self.device).eval().requires_grad_(False)
@@ -188,12 +190,16 @@ class Backbone(ABC):
 
     lora_mixin: ClassVar[str]
 
-    def load_policy(self, manifest: Path | str) -> None:
-        """Put a trained checkpoint (LoRA or full) on the transformer.
+    def load_policy(self, manifest: Path | str, *, negative: bool = False) -> None:
+        """Put a trained checkpoint (LoRA or full) on the transformer, or on a copy for the negative branch of guidance.
 
-        Raises UserError if it was trained on another backbone or if its files are damaged.
+        Raises UserError if it was trained on another backbone, if its files are damaged, or if the model has no such branch.
         """
         manifest = Path(manifest)
+        if negative and not self.true_guidance:
+            raise UserError(
+                f"{manifest}: is for the negative branch of classifier-free guidance, but {self.family} embeds its guidance"
+            )
         settings = read_manifest(manifest, "checkpoint")["settings"]
         if settings["transformer_config"] != config_digest(self.transformer):
             raise UserError(
@@ -201,10 +207,13 @@ class Backbone(ABC):
                 f"it does not fit {self.family} at {self.path}"
             )
         require_intact(manifest, "checkpoint")
+        dtype, transformer = self.dtype, copy.deepcopy(self.transformer) if negative else self.transformer
         full = manifest.parent / "transformer" / "diffusion_pytorch_model.safetensors"
         if full.exists():
-            self.transformer.load_state_dict(read_tensors(full))
-            return
-        state = read_tensors(manifest.parent / "pytorch_lora_weights.safetensors")
-        self.transformer.load_lora_adapter(state, prefix="transformer", adapter_name="policy")
-        self.transformer.to(self.device, self.dtype).eval()
+            transformer.load_state_dict(read_tensors(full))
+        else:
+            state = read_tensors(manifest.parent / "pytorch_lora_weights.safetensors")
+            transformer.load_lora_adapter(state, prefix="transformer", adapter_name="policy")
+            transformer.to(self.device, dtype).eval()
+        if negative:
+            self.negative = transformer

@@ -77,6 +77,16 @@ def _check_runs(config: Config) -> str | None:
             return "runs.base: the name is taken by the untrained model; choose another"
         if run.reward not in config.rewards:
             return _unknown(f"{where}.reward", run.reward, "reward", config.rewards)
+        embedded = [b for b in config.backbones if config.models[b].family == "flux"]
+        if run.loss == "npo" and embedded:
+            return (
+                f"{where}.loss: npo needs classifier-free guidance, but {embedded[0]} embeds its guidance; "
+                f"take the run away ({name}: null) or run another backbone"
+            )
+        if (run.pairs or 0) > config.prompts.selection.count:
+            return (
+                f"{where}.pairs: {run.pairs} prompts, but prompts.selection.count is {config.prompts.selection.count}"
+            )
         if run.n1 > run.n2:
             return f"{where}.n1: {run.n1} is later than n2 = {run.n2}; n1 must not exceed n2"
         if len(set(run.seeds)) != len(run.seeds) or min(run.seeds) < 0:

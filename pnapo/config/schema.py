@@ -178,6 +178,10 @@ class Run(Section):
     reward_scale: Literal["auto", "raw"] | Annotated[float, Field(gt=0)] = Field(
         100.0, description="Factor on the reward gap in f; auto: median f = ½; raw: 1."
     )
+    pairs: Positive | None = Field(None, description="Prompts used, the first of the pair set; not given: all.")
+    min_gap: float = Field(
+        0.0, ge=0, description="Pairs with a smaller reward gap, in the reward's raw units, are left out."
+    )
     time_sampling: Literal["uniform", "logit_normal"] = Field("uniform", description="Distribution of t.")
     time_weight: WeightName = Field(
         "constant",

@@ -25,6 +25,7 @@ class Loss(NamedTuple):
     loser: bool = True
     reference: bool = True
     cross: bool = False  # whether it compares the residuals of both sides
+    negative: bool = False  # whether its weights are for the negative branch of classifier-free guidance
 
 
 def dpo(errors: "PairErrors", beta: "torch.Tensor", gap: "torch.Tensor") -> "torch.Tensor":
@@ -42,7 +43,8 @@ def dpo(errors: "PairErrors", beta: "torch.Tensor", gap: "torch.Tensor") -> "tor
 def npo(errors: "PairErrors", beta: "torch.Tensor", gap: "torch.Tensor") -> "torch.Tensor":
     """−log σ(−h) [B]: DPO with winner and loser exchanged, for a model of what NOT to do (Diffusion-NPO, A10).
 
-    Its weights belong into the negative branch of classifier-free guidance, not into a sampler of their own.
+    Its weights serve in the negative branch of classifier-free guidance, v = v_npo(∅) + s·(v_base(c) − v_npo(∅)); at
+    guidance s = 1 its images are the base model's.
     """
     from torch.nn import functional as F
 
@@ -133,7 +135,7 @@ LOSSES: dict[str, Loss] = {
     "sdpo": Loss(sdpo, cross=True),
     "linear": Loss(linear),
     "kto": Loss(kto),
-    "npo": Loss(npo),
+    "npo": Loss(npo, negative=True),
     "mapo": Loss(mapo, reference=False),
     "sft": Loss(sft, loser=False, reference=False),
 }

@@ -27,11 +27,18 @@ class PreferencePairs:
 
 
 def load_pairs(
-    manifest: Path | str, labels: Path | str, min_gap: float = 0.0, *, shuffle: int | None = None
+    manifest: Path | str,
+    labels: Path | str,
+    *,
+    min_gap: float = 0.0,
+    first: int | None = None,
+    shuffle: int | None = None,
 ) -> PreferencePairs:
     """Join a pair set with its labels; ties, and pairs with a gap (raw units) below `min_gap`, are left out.
 
-    With a seed in `shuffle`, noises are those of other prompts (`PairSet.shuffled`).
+    `first` takes that many prompts from the beginning of the pair set, before anything else is left out. With a seed in
+    `shuffle`, noises are those of other prompts (`PairSet.shuffled`).
+
     Raises UserError if the labels are of another pair set, if no pair is left, or if a file is damaged.
     """
     table = read_table(labels, ["prompt_id", "winner", "loser", "gap", "tie"])
@@ -39,6 +46,7 @@ def load_pairs(
     known = table[["winner", "loser"]].isin(list(range(pairs.samples))).all(axis=None)
     if list(table["prompt_id"]) != pairs.prompt_ids or not known:
         raise UserError(f"{labels}: labels of another pair set than {manifest}; delete it and run again")
+    table = table.head(first or len(table))
     decided = table[~table["tie"]]
     if decided.empty:
         raise UserError(

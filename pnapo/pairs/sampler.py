@@ -34,19 +34,23 @@ def sample_batch(
     """Integrate one batch from noise [B, C, h, w] at t = 1 to latents [B, C, h, w] at t = 0.
 
     Where the model has no embedded guidance and `guidance` > 1, `null` (the empty prompt's embeddings, B rows) gives the
-    unconditional velocity, and v = v_null + guidance·(v_cond − v_null).
+    unconditional velocity, and v = v_null + guidance·(v_cond − v_null). v_null is that of `backbone.negative`, if there is one.
     """
     scheduler = make_scheduler(backbone, steps)
     latents = noise.to(backbone.device, torch.float32)
     split = backbone.true_guidance and guidance > 1
-    if split:
+    joint = split and backbone.negative is None
+    if joint:
         cond = {name: torch.cat([null[name], cond[name]]) for name in cond}
     for timestep in scheduler.timesteps:
         t = (timestep / 1000).expand(latents.shape[0])
-        if split:
+        if joint:
             both = backbone.velocity(torch.cat([latents] * 2), torch.cat([t] * 2), cond, guidance)
             unconditional, conditional = both.chunk(2)
             velocity = unconditional + guidance * (conditional - unconditional)
+        elif split:
+            unconditional = backbone.velocity(latents, t, null, guidance, transformer=backbone.negative)
+            velocity = unconditional + guidance * (backbone.velocity(latents, t, cond, guidance) - unconditional)
         else:
             velocity = backbone.velocity(latents, t, cond, guidance)
         latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]

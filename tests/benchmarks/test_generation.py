@@ -89,3 +89,23 @@ def test_a_second_run_makes_the_same_files_but_for_the_clock(bench, tmp_path):
     assert manifest["settings"] == settings | {"model": bench.backbone.path}
     timing = read_json(tmp_path / "one" / "timing.json")
     assert timing["images"] == 4 and timing["seconds"] >= 0
+
+
+def test_a_negative_model_steers_the_unconditional_branch_alone(bench, models, tmp_path):
+    import copy
+
+    from pnapo.backbones import load_backbone
+
+    backbone, few = load_backbone(models["sd3"], {"transformer", "vae"}), bench.testset[:3]
+
+    def images(name, **changes):
+        found = generate(bench, tmp_path / name / "manifest.json", few, backbone, **changes)
+        return np.stack(list(found.values())).astype(int)
+
+    off, guided = images("off"), images("guided", guidance=3.0)
+    backbone.negative = copy.deepcopy(backbone.transformer)
+    assert np.abs(images("same", guidance=3.0) - guided).max() <= 1  # in two forward passes instead of one
+    with torch.no_grad():
+        for parameter in backbone.negative.parameters():
+            parameter.mul_(0.5)
+    assert (images("none") == off).all() and np.abs(images("other", guidance=3.0) - guided).max() > 5

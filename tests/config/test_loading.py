@@ -50,6 +50,7 @@ def broken(raw, keys, value):
         ("runs.pnapo.schedule", "cosine", "'constant', 'reward_gap', 'anneal', 'dynamic'"),
         ("runs.pnapo.reward", "hpz", "did you mean hps?"),
         ("runs.pnapo.reward_scale", "big", "runs.pnapo.reward_scale: must be one of 'auto', 'raw'"),
+        ("runs.pnapo.pairs", 9999, "runs.pnapo.pairs: 9999 prompts, but prompts.selection.count is"),
         ("runs.pnapo.n1", 0.9, "n1 must not exceed n2"),
         ("runs.pnapo.seeds", [1, 1], "must be different"),
         ("runs.pnapo.on", {"sd4": {"beta": 1}}, "did you mean sd3?"),
@@ -66,6 +67,19 @@ def broken(raw, keys, value):
 )
 def test_a_mistake_is_named_with_its_remedy(raw, keys, value, said):
     assert said in broken(raw, keys, value)
+
+
+def test_guidance_that_is_embedded_has_no_negative_branch(raw):
+    raw["runs"]["diffusion_npo"] = {"loss": "npo"}
+    validate(raw)
+    raw["backbones"] = ["flux"]
+    with pytest.raises(UserError, match=r"runs\.diffusion_npo\.loss: npo needs classifier-free guidance, but flux"):
+        validate(raw)
+
+
+def test_the_laboratory_is_a_valid_overlay():
+    config = load_config(ROOT / "config.yaml", [ROOT / "config" / "lab.yaml"])
+    assert {"ipo", "smpo_rf", "pnapo_shuffled"} <= set(config.runs) and len(config.runs) > 25
 
 
 def test_a_missing_section_is_named(raw):

@@ -42,6 +42,12 @@ def test_small_gaps_are_left_out_on_request(load):
         load(scores, min_gap=1.5)
 
 
+def test_the_first_prompts_are_taken_before_anything_is_left_out(load):
+    scores = np.zeros((12, 2), np.float32)
+    scores[1, 0], scores[4, 1], scores[9, 0] = 0.25, 0.5, 1.0
+    assert load(scores, first=5).gap.tolist() == [0.25, 0.5]
+
+
 def test_labels_of_more_samples_than_there_are_are_refused(load):
     scores = np.zeros((12, 3), np.float32)
     scores[5, 2] = 1.0

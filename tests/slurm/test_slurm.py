@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import time
 
 import pytest
 
@@ -135,6 +136,7 @@ def test_a_node_that_fails_and_comes_back_costs_no_work(trained, slurm) -> None:
     (job,) = slurm.of_rule("train", "RUNNING")
     slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=DOWN", "Reason=test")
     slurm.wait_for(lambda: not slurm.has_processes(job["JobId"]), "the end of the job")
+    time.sleep(5)  # slurmd takes a moment to notice, and drains a node that is given a job twice
     slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=RESUME")
     if slurm.jobs()[job["JobId"]]["JobState"] == "PENDING":
         slurm.run("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")

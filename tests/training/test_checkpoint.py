@@ -101,3 +101,16 @@ def test_a_new_checkpoint_replaces_one_of_another_kind_whole(trained):
     folder = trained(steps=1).folder
     assert not (folder / "transformer").exists()
     assert verify_manifest(folder / "manifest.json") == []
+
+
+@pytest.mark.parametrize("adapter", ["lora", "full"])
+def test_a_policy_for_the_negative_branch_leaves_the_model_itself_alone(adapter, trained, backbone_of, velocity):
+    manifest = trained("npo", loss="npo", adapter=adapter).folder / "manifest.json"
+    backbone, other = backbone_of(), backbone_of()
+    before = velocity(backbone)
+    backbone.load_policy(manifest, negative=True)
+    other.load_policy(manifest)
+    assert torch.equal(velocity(backbone), before)
+    assert torch.equal(velocity(backbone, backbone.negative), velocity(other))
+    with pytest.raises(UserError, match="negative branch of classifier-free guidance, but flux embeds its guidance"):
+        backbone_of("flux").load_policy(manifest, negative=True)
