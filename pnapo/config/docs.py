@@ -36,7 +36,8 @@ A training run is a **method**, path × loss × schedule:
 | `schedule` | SCHEDULES | β of each pair and step; `reward_gap`: less where the gap is small, `anneal`: less towards the end |
 
 PNAPO is `stored` × `dpo` × `dynamic`; Diffusion-DPO is `independent` × `dpo` × `constant`. For another method, add an
-entry under `runs`: Snakemake makes only what that run needs, and the tables.
+entry under `runs`: Snakemake makes only what that run needs, and the tables. `config/lab.yaml` has one for every published
+method; [add-a-method.md](add-a-method.md) shows how to write a new one.
 """
 AXES = {"PATHS": schema.PathName, "LOSSES": schema.LossName, "SCHEDULES": schema.ScheduleName}
 

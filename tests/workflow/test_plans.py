@@ -1,8 +1,14 @@
 """What Snakemake would do, from nothing: each rule as often as the configuration asks for it."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 import yaml
+
+PAGE = Path(__file__).parents[2] / "docs" / "add-a-method.md"
 
 STORY = {
     **{"write_source": 1, "read_source": 1, "filter_unsafe": 1, "drop_near_duplicates": 1},
@@ -59,6 +65,29 @@ def test_paths_share_what_they_can(pristine) -> None:
     assert (jobs["invert_pairs"], jobs["collect_inverted"], jobs["collect_pairs"]) == (2, 1, 1)
     assert (jobs["train"], jobs["cache_reference"]) == (3, 2)  # inverted and shuffled, one visit each
     assert "invert_pairs" not in pristine.plan()
+
+
+def test_a_method_is_added_as_the_page_says(new_project) -> None:
+    function, run = re.search(
+        r"```python\n(def .*?)```.*?runs:\n(.*?)```", PAGE.read_text("utf-8"), flags=re.S
+    ).groups()
+    project = new_project()
+    losses, schema = project.folder / "pnapo/objectives/losses.py", project.folder / "pnapo/config/schema.py"
+    text = losses.read_text("utf-8").replace(
+        "LOSSES: dict[str, Loss] = {", f'{function}\n\nLOSSES: dict[str, Loss] = {{\n    "hinge": Loss(hinge),'
+    )
+    losses.write_text(text, "utf-8")
+    schema.write_text(
+        schema.read_text("utf-8").replace('LossName = Literal["dpo", ', 'LossName = Literal["dpo", "hinge", '), "utf-8"
+    )
+    (project.folder / "mine.yaml").write_text(f"runs:\n{run}", "utf-8")
+    jobs = project.plan("--configfile", "mine.yaml", "--", "hinge")
+    assert jobs["train"] == 1 and jobs["hinge"] == 1
+    value = "import torch as t; from pnapo.objectives import errors, losses; "
+    value += "pair = errors.PairErrors(*t.tensor([[0.2], [0.5], [0.3], [0.2]])); "
+    value += "print(losses.hinge(pair, t.tensor([2.0]), t.ones(1)).item())"
+    done = subprocess.run([sys.executable, "-c", value], cwd=project.folder, capture_output=True, text=True)
+    assert float(done.stdout) == pytest.approx(0.6), done.stderr  # 1 − ½·2·0.4
 
 
 def test_a_misspelt_target_is_one_clear_line(pristine) -> None:
