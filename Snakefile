@@ -69,6 +69,7 @@ include: "rules/labels.smk"
 include: "rules/reference.smk"
 include: "rules/train.smk"
 include: "rules/benchmarks.smk"
+include: "rules/lab.smk"
 include: "rules/tables.smk"
 include: "rules/targets.smk"
 

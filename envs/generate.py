@@ -22,7 +22,12 @@ UNSEEN = {
     "transformers": ("protobuf", "sentencepiece", "tokenizers"),  # T5's tokenizer
 }
 # What their scripts import and never call (the device, tensors): tables are made without torch.
-UNUSED = {"tables": ("pnapo/scripting.py", "pnapo/artifacts/tensors.py", "pnapo/artifacts/pretrained.py")}
+UNUSED = {
+    "tables": (
+        *("pnapo/scripting.py", "pnapo/objectives/paths.py"),
+        *("pnapo/artifacts/tensors.py", "pnapo/artifacts/pretrained.py"),
+    )
+}
 PYTHON = "3.11"
 HEAD = """# The rules that name this file: {rules}.
 # Used only with `snakemake --sdm conda`; without it, jobs run in the environment that runs Snakemake. Written by

@@ -10,6 +10,7 @@ localrules:
     images,
     benchmarks,
     tables,
+    geometry,
 
 
 rule prompts:
@@ -60,6 +61,12 @@ rule tables:
         rules.compute_table.output,
         rules.geneval_table.output if GENEVAL else [],
         rules.curves.output if TRAINED else [],
+
+
+# Beside the story: what is measured on the paths, not on runs.
+rule geometry:
+    input:
+        rules.geometry_table.output,
 
 
 # And a name for each run: `snakemake pnapo` trains it with all its seeds, and scores its images.

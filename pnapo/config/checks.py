@@ -31,6 +31,8 @@ def check(config: Config) -> str | None:
             f"pairs.shards: {config.pairs.shards} files cannot be filled with the {prompts.selection.count} prompts of "
             "prompts.selection.count; lower pairs.shards"
         )
+    if config.lab.reward not in config.rewards:
+        return _unknown("lab.reward", config.lab.reward, "reward", config.rewards)
     for name, reward in config.rewards.items():
         if reward.kind in ("hps", "aesthetic") and not reward.checkpoint:
             return f"rewards.{name}.checkpoint: is missing; kind {reward.kind} needs its weights file"

@@ -212,6 +212,14 @@ class Run(Section):
     on: dict[Name, Overrides] = Field({}, description="Settings that differ on a backbone, by its name.")
 
 
+class Lab(Section):
+    """What `snakemake geometry` measures on models and pairs."""
+
+    prompts: Positive = Field(64, description="Prompts whose trajectories are compared with the paths.")
+    gradients: int = Field(200, ge=3, description="Pairs whose gradients are compared.")
+    reward: Name = Field("hps", description="The reward whose labels say which image of a pair wins.")
+
+
 class Statistics(Section):
     """How the tables measure uncertainty."""
 
@@ -236,5 +244,6 @@ class Config(Section):
     testsets: dict[Name, TestSet]
     metrics: dict[Name, Metric]
     runs: dict[Name, Run]
+    lab: Lab = Lab()
     statistics: Statistics = Statistics()
     published: str | None = Field(None, description="A CSV of published values, shown beside ours.")

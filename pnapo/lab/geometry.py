@@ -1,0 +1,103 @@
+"""How far a path lies from the trajectory that the model really took, and how large the reference's error on it is.
+
+The paper's premise: sampling moves along nearly straight lines, so the line between an image and its own prior noise is close
+to the true trajectory, and closer than a line to any other noise (methods.md A13, "sanity facts").
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pnapo.backbones import Backbone
+from pnapo.errors import UserError
+from pnapo.flow.interpolation import interpolate, velocity_target
+from pnapo.flow.random import stream
+from pnapo.objectives.errors import mean_square, residuals
+from pnapo.pairs.sampler import fixed_batches, make_scheduler
+
+if TYPE_CHECKING:
+    from pnapo.pairs.embeddings import Embeddings
+    from pnapo.pairs.store import PairSet
+
+TIMES = 9  # of the trajectory that are looked at, evenly over the sampler's steps
+BATCH = 16
+TOLERANCE = 1e-2  # RMS between a latent that was stored and the same one made again
+
+
+@torch.no_grad()
+def measure_geometry(
+    backbone: Backbone,
+    pairs: "PairSet",
+    inverted: "PairSet",
+    embeddings: "Embeddings",
+    *,
+    prompts: int,
+    seed: int,
+    log: Callable[[str], None] = print,
+) -> pd.DataFrame:
+    """Every sample of the first `prompts` prompts is made again, and its trajectory compared with each path.
+
+    One row for each sample, path and time t: `distance`, the RMS in latent units between trajectory and path, and `error`, the
+    reference's e on the path. `length` is the RMS of xT − x0 with the stored noise. Raises UserError if the model makes other
+    latents than those of the pair set.
+    """
+    count = min(prompts, len(pairs))
+    owners = [(row, sample) for row in range(count) for sample in range(pairs.samples)]
+    rows, which = [row for row, _ in owners], [sample for _, sample in owners]
+    x0, stored = pairs.latent(rows, which), pairs.noise(rows, which)
+    ids = [pairs.prompt_ids[row] for row in rows]
+    fresh = [stream("geometry", seed, i, s).standard_normal(x0.shape[1:], np.float32) for i, s in zip(ids, which)]
+    noises = {
+        "stored": stored,
+        "inverted": inverted.noise(rows, which),
+        "independent": torch.from_numpy(np.stack(fresh)),
+        "shuffled": pairs.shuffled(seed).noise(rows, which),
+    }
+    found = []
+    for chunk, new in fixed_batches(len(owners), BATCH):
+        cond = {n: v.to(backbone.device) for n, v in embeddings.rows([ids[i] for i in chunk]).items()}
+        seen = _trajectory(backbone, stored[chunk], cond, pairs.settings)
+        off = (seen.pop(0.0) - x0[chunk]).square().mean().sqrt().item()
+        if off > TOLERANCE:
+            raise UserError(
+                f"{backbone.path}: makes latents {off:.3g} away from those of the pair set; make the pairs again"
+            )
+        for t, state in seen.items():
+            for path, noise in noises.items():
+                point, time = interpolate(x0[chunk], noise[chunk], torch.full((BATCH,), t)), torch.full((BATCH,), t)
+                v = backbone.velocity(
+                    point.to(backbone.device), time.to(backbone.device), cond, pairs.settings["guidance"]
+                )
+                error = mean_square(residuals(v.cpu(), velocity_target(x0[chunk], noise[chunk])))
+                distance = (point - state).square().flatten(1).mean(1).sqrt()
+                for i in range(new):
+                    row = chunk[i]
+                    found.append((ids[row], which[row], path, t, float(distance[i]), float(error[i])))
+        log(f"trajectories {chunk[0] + new}/{len(owners)}")
+    table = pd.DataFrame(found, columns=["prompt_id", "sample", "path", "t", "distance", "error"])
+    length = (stored - x0).square().flatten(1).mean(1).sqrt()
+    lengths = pd.DataFrame({"prompt_id": ids, "sample": which, "length": length.numpy()})
+    return table.merge(lengths, on=["prompt_id", "sample"])
+
+
+def _trajectory(
+    backbone: Backbone, noise: torch.Tensor, cond: Mapping[str, torch.Tensor], settings: Mapping[str, object]
+) -> dict[float, torch.Tensor]:
+    """States [B, C, h, w] of the sampler by time, on the CPU: at TIMES times between, and at 0."""
+    if backbone.true_guidance and settings["guidance"] > 1:
+        raise UserError(
+            "geometry: pairs made with classifier-free guidance have no trajectory of one model; use guidance 1"
+        )
+    scheduler = make_scheduler(backbone, settings["steps"])
+    times = [float(sigma) for sigma in scheduler.sigmas]
+    kept = {times[round(k)] for k in np.linspace(1, len(times) - 2, TIMES)} | {times[-1]}
+    x, seen = noise.to(backbone.device, torch.float32), {}
+    for timestep, after in zip(scheduler.timesteps, times[1:], strict=True):
+        velocity = backbone.velocity(x, (timestep / 1000).expand(len(x)), cond, settings["guidance"])
+        x = scheduler.step(velocity, timestep, x, return_dict=False)[0]
+        if after in kept:
+            seen[after] = x.cpu()
+    return seen

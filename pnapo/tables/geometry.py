@@ -1,0 +1,77 @@
+"""The paths beside each other: how far from the model's trajectory, how wrong the reference on them, how noisy the gradient."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pnapo.artifacts import read_json, read_table
+from pnapo.config.schema import Statistics
+from pnapo.objectives.paths import PATHS
+from pnapo.tables.labels import label
+from pnapo.tables.statistics import mean_interval
+from pnapo.tables.write import Cell, Grid
+
+MEASURES = ("distance", "error")
+COLUMNS = (
+    "backbone",
+    "path",
+    "prompts",
+    *(f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")),
+    *("pairs", "gradient_noise", "gradient_signal", "pairs_needed", "pairs_needed_low", "pairs_needed_high"),
+)
+
+
+def geometry_table(folders: Sequence[Path], statistics: Statistics) -> pd.DataFrame:
+    """One row (COLUMNS) per backbone and path, from geometry.parquet and gradients.json in each folder.
+
+    `distance` is the RMS between path and trajectory over the RMS of xT − x0, `error` the reference's e on the path; means over
+    prompts (of samples and times first) with bootstrap intervals. `pairs_needed` is the number of pairs whose mean gradient has
+    a signal-to-noise ratio of 1; empty where no signal was found.
+    """
+    rows = []
+    for folder in folders:
+        measured = read_table(folder / "geometry.parquet", ["prompt_id", "path", "distance", "error", "length"])
+        measured["distance"] /= measured["length"]
+        gradients = read_json(folder / "gradients.json")
+        for path in (name for name in PATHS if name in gradients):
+            numbers = gradients[path]
+            part = measured[measured["path"] == path]
+            row = {"backbone": folder.name, "path": path, "prompts": part["prompt_id"].nunique()}
+            for measure in MEASURES if len(part) else ():
+                values = part.groupby("prompt_id", sort=True)[measure].mean().to_numpy()
+                ends = (measure, f"{measure}_low", f"{measure}_high")
+                row |= dict(zip(ends, mean_interval(values, statistics)))
+            row |= {"pairs": numbers["n"], "gradient_noise": numbers["noise"], "gradient_signal": numbers["signal"]}
+            needed = (numbers.get(name, np.nan) for name in ("pairs", "low", "high"))
+            rows.append(row | dict(zip(("pairs_needed", "pairs_needed_low", "pairs_needed_high"), needed)))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def geometry_grids(table: pd.DataFrame) -> list[Grid]:
+    """Per backbone: paths down."""
+    grids = []
+    for backbone, part in table.groupby("backbone", sort=False):
+        body = []
+        for row in part.to_dict("records"):
+            cells = [label(row["path"])]
+            for measure in MEASURES:
+                low, high = row[f"{measure}_low"], row[f"{measure}_high"]
+                cells.append("–" if np.isnan(low) else f"{row[measure]:.3f} [{low:.3f}, {high:.3f}]")
+            low, high = (row[f"pairs_needed_{end}"] for end in ("low", "high"))
+            ends = "" if np.isnan(low) or np.isnan(high) else f" [{low:.0f}, {high:.0f}]"
+            needed = "no signal" if np.isnan(row["pairs_needed"]) else f"{row['pairs_needed']:.0f}{ends}"
+            body.append([Cell(text) for text in (*cells, needed)])
+        header = ["path", "distance from the trajectory", "reference's error", "pairs for a signal"]
+        grids.append(Grid(header, body, label(str(backbone))))
+    return grids
+
+
+def geometry_caption(confidence: float) -> str:
+    """What the table shows."""
+    return (
+        "Paths at the start of training. Distance: RMS between path and the model's own trajectory over the RMS of xT − x0. "
+        "Error: the reference's mean squared error on the path. Pairs: how many pairs' mean gradient has a signal-to-noise "
+        f"ratio of 1. Brackets: {confidence:.0%} intervals (bootstrap over prompts; jackknife over pairs)."
+    )
