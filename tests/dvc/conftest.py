@@ -87,7 +87,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     made.dvc("remote", "add", "--default", "store", str(base / "store"))
     made.dvc("repro")
     made.commit("results")
-    made.dvc("push", "--run-cache")
+    made.dvc("push")
     return made
 
 
