@@ -216,7 +216,7 @@ class Lab(Section):
     """What `snakemake geometry` measures on models and pairs."""
 
     prompts: Positive = Field(64, description="Prompts whose trajectories are compared with the paths.")
-    gradients: int = Field(200, ge=3, description="Pairs whose gradients are compared.")
+    gradients: int = Field(1000, ge=3, description="Pairs whose gradients are compared, or all if there are fewer.")
     reward: Name = Field("hps", description="The reward whose labels say which image of a pair wins.")
 
 

@@ -59,25 +59,17 @@ class Signal(NamedTuple):
     signal: float
     noise: float
     pairs: float  # pairs whose mean has a signal-to-noise ratio of 1: noise/signal; infinite if no signal was found
-    low: float  # ends of the interval of `pairs`, by the jackknife on log(noise/signal)
+    low: float  # ends of the interval of `pairs`, from the jackknife's interval of the signal
     high: float
 
 
 def signal_to_noise(products: np.ndarray, z: float = 1.96) -> Signal:
     """From products g_i·g_j [n, n]. The signal is estimated without bias, from i ≠ j, so it may come out negative."""
-
-    def both(total: float, own: float, n: int) -> tuple[float, float]:
-        signal = (total - own) / (n * (n - 1))
-        return signal, own / n - signal
-
     n, total, own = len(products), products.sum(), np.trace(products)
-    signal, noise = both(total, own, n)
-    if signal <= 0:
-        return Signal(signal, noise, np.inf, np.nan, np.inf)
-    left_out = [both(total - 2 * products[i].sum() + products[i, i], own - products[i, i], n - 1) for i in range(n)]
-    logs = np.array([np.log(v / s) if s > 0 else np.nan for s, v in left_out])
-    centre = np.log(noise / signal)
-    if np.isnan(logs).any():
-        return Signal(signal, noise, noise / signal, np.nan, np.inf)
-    spread = np.sqrt((n - 1) / n * ((logs - logs.mean()) ** 2).sum())
-    return Signal(signal, noise, noise / signal, np.exp(centre - z * spread), np.exp(centre + z * spread))
+    signal = (total - own) / (n * (n - 1))
+    noise = own / n - signal
+    without = total - 2 * products.sum(0) + np.diag(products)
+    left_out = (without - (own - np.diag(products))) / ((n - 1) * (n - 2))
+    spread = np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
+    low, pairs, high = (noise / s if s > 0 else np.inf for s in (signal + z * spread, signal, signal - z * spread))
+    return Signal(*map(float, (signal, noise, pairs, low, high)))

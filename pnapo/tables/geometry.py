@@ -28,7 +28,7 @@ def geometry_table(folders: Sequence[Path], statistics: Statistics) -> pd.DataFr
 
     `distance` is the RMS between path and trajectory over the RMS of xT − x0, `error` the reference's e on the path; means over
     prompts (of samples and times first) with bootstrap intervals. `pairs_needed` is the number of pairs whose mean gradient has
-    a signal-to-noise ratio of 1; empty where no signal was found.
+    a signal-to-noise ratio of 1; empty where that is infinite, since no signal was found.
     """
     rows = []
     for folder in folders:
@@ -59,9 +59,9 @@ def geometry_grids(table: pd.DataFrame) -> list[Grid]:
             for measure in MEASURES:
                 low, high = row[f"{measure}_low"], row[f"{measure}_high"]
                 cells.append("–" if np.isnan(low) else f"{row[measure]:.3f} [{low:.3f}, {high:.3f}]")
-            low, high = (row[f"pairs_needed_{end}"] for end in ("low", "high"))
-            ends = "" if np.isnan(low) or np.isnan(high) else f" [{low:.0f}, {high:.0f}]"
-            needed = "no signal" if np.isnan(row["pairs_needed"]) else f"{row['pairs_needed']:.0f}{ends}"
+            value, low, high = (row[f"pairs_needed{end}"] for end in ("", "_low", "_high"))
+            ends = ", ".join("∞" if np.isnan(end) else f"{end:.0f}" for end in (low, high))
+            needed = f"{'∞' if np.isnan(value) else f'{value:.0f}'} [{ends}]"
             body.append([Cell(text) for text in (*cells, needed)])
         header = ["path", "distance from the trajectory", "reference's error", "pairs for a signal"]
         grids.append(Grid(header, body, label(str(backbone))))
