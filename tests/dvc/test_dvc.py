@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(1800)
+
 ONE_RUN = {"train": 1, "generate_images": 2, "score_images": 2}
 ALWAYS = {"main_table": 1, "geneval_table": 1, "compute_table": 1, "curves": 1, "report": 1}
 

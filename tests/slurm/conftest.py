@@ -17,7 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 COPIED = ("Snakefile", "rules", "profiles", "slurm", "envs", "pnapo", "workflow_scripts")
-PATIENCE = 600  # seconds for anything that has to happen
+PATIENCE = 1800  # seconds for anything that has to happen
 
 Job = dict[str, str]
 

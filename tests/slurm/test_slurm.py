@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.timeout(3600)  # a first run on a slow machine takes a while
+
 
 def of_rule(snapshot: dict, rule: str) -> list[dict]:
     return [job for job in snapshot.values() if job.get("Comment", "").startswith(f"rule_{rule}_")]
