@@ -62,6 +62,7 @@ wildcard_constraints:
     testset=one_of(CONFIG.testsets),
 
 
+include: "rules/fetch.smk"
 include: "rules/world.smk"
 include: "rules/prompts.smk"
 include: "rules/pairs.smk"

@@ -214,10 +214,19 @@ def report_settings(wildcards):
     return json.dumps(CONFIG.model_dump(mode="json", exclude={"device"}))
 
 
+def asked_for():
+    """The targets on the command line; none if Snakemake was started by a program, not by its command."""
+    if "snakemake" not in Path(sys.argv[0]).parts[-2:]:
+        return []
+    return [str(target) for target in get_argument_parser().parse_args(sys.argv[1:]).targets]
+
+
 def require(setting, path, exists=os.path.isfile):
-    """End with one line if a file that the configuration names is not there."""
-    if path and not exists(path):
-        sys.exit(f"error: {setting}: {path}: no such {'file' if exists is os.path.isfile else 'folder'}")
+    """End with one line if a file that the configuration names is not there, unless it is about to be fetched."""
+    if path and not exists(path) and not any(target.startswith("fetch") for target in asked_for()):
+        fetched = any(Path(path).is_relative_to(download.path) for download in CONFIG.downloads.values())
+        hint = "; `snakemake fetch` brings it, where there is a network" if fetched else ""
+        sys.exit(f"error: {setting}: {path}: no such {'file' if exists is os.path.isfile else 'folder'}{hint}")
 
 
 def refuse_hard_links():
@@ -233,11 +242,8 @@ def refuse_hard_links():
 
 def require_targets():
     """End with one line if a target on the command line is neither a file nor the name of a rule; says which there are."""
-    if "snakemake" not in Path(sys.argv[0]).parts[-2:]:  # not started by its command, but from a program
-        return
-    targets = get_argument_parser().parse_args(sys.argv[1:]).targets
     stages, runs = [rule.name for rule in workflow.rules if rule.name not in CONFIG.runs], list(CONFIG.runs)
-    for target in map(str, targets):
+    for target in asked_for():
         if "/" not in target and target not in (*stages, *runs) and not os.path.exists(target):
             near = get_close_matches(target, [*runs, *stages], 1)
             others = f"runs are {', '.join(runs) or 'none'}; stages stand in rules/targets.smk"

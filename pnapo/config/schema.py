@@ -212,6 +212,16 @@ class Run(Section):
     on: dict[Name, Overrides] = Field({}, description="Settings that differ on a backbone, by its name.")
 
 
+class Download(Section):
+    """A repository of the model hub, or files of one, that `snakemake fetch` copies into a local folder."""
+
+    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="The repository, owner/name.")
+    path: str = Field(description="The folder to copy it to.")
+    kind: Literal["model", "dataset"] = Field("model", description="What kind of repository it is.")
+    revision: str = Field("main", description="A commit, tag or branch; the commit is recorded.")
+    files: list[str] = Field([], description="Names or patterns of the files to copy; none given: all.")
+
+
 class Lab(Section):
     """What `snakemake geometry` measures on models and pairs."""
 
@@ -246,4 +256,5 @@ class Config(Section):
     runs: dict[Name, Run]
     lab: Lab = Lab()
     statistics: Statistics = Statistics()
+    downloads: dict[Name, Download] = {}
     published: str | None = Field(None, description="A CSV of published values, shown beside ours.")
