@@ -21,14 +21,12 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.artifacts import read_manifest, read_table
     from pnapo.backbones import load_backbone
     from pnapo.benchmarks.generation import generate_images
-    from pnapo.objectives.losses import LOSSES
     from pnapo.pairs.embeddings import read_embeddings
 
     scripting.limit_threads()
     backbone = load_backbone(args.model, {"transformer", "vae"}, scripting.pick_device(args.device))
     if args.policy:
-        run = read_manifest(args.policy, "checkpoint")["settings"]["run"]
-        backbone.load_policy(args.policy, negative=LOSSES[run["loss"]].negative)
+        backbone.load_policy(args.policy, negative=read_manifest(args.policy, "checkpoint")["settings"]["negative"])
     generate_images(
         backbone,
         read_table(args.testset, ["prompt_id", "prompt"]),

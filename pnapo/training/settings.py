@@ -9,6 +9,7 @@ from pnapo.backbones import Backbone
 from pnapo.backbones.digest import config_digest
 from pnapo.config.schema import Run
 from pnapo.errors import UserError
+from pnapo.objectives.losses import LOSSES
 from pnapo.objectives.reward_scale import resolve_reward_scale
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def resolve_settings(
         "seed": seed,
         "draw_seed": draw_seed,
         "guidance": made_with["guidance"],
+        "negative": LOSSES[run.loss].negative,
         "family": backbone.family,
         "base_model": backbone.path,
         "transformer_config": config_digest(backbone.transformer),
