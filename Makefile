@@ -3,8 +3,8 @@ PYTHON ?=
 CORES ?= all
 UV_VERSION := 0.13.8
 BIN := .venv/bin
-# Tests of one file share what they set up.
-SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
+# Tests of one file share what they set up; the order is that of tests/conftest.py.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 UV := env -u PIP_FIND_LINKS $(BIN)/uv
 
 # Where the home directory cannot be written, caches go into this folder instead.

@@ -14,6 +14,12 @@ SCRIPTS = Path(__file__).parents[1] / "workflow_scripts"
 TEXTS = [f"a photo of {what}" for what in ("a ring", "two stars", "a cross", "<b>naïve 😀</b>\nline", *"abcdefgh")]
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, so that no worker ends up alone with one while the others have nothing left."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
     """Configuration sections of an untrained tiny SD3 and FLUX."""
