@@ -24,9 +24,13 @@ def invert_latents(
     owners: list[str],
     embeddings: Embeddings,
     settings: Inversion,
+    guidance: float = 1.0,
     log: Callable[[str], None] = print,
 ) -> torch.Tensor:
-    """Noises [N, C, h, w] of latents [N, C, h, w] under their prompts `owners`, on the model's sampling grid, guidance 1."""
+    """Noises [N, C, h, w] of latents [N, C, h, w] under their prompts `owners`, on the model's sampling grid.
+
+    The velocity is the one that training sees: without classifier-free guidance, and at the embedded `guidance`, if any.
+    """
     scheduler = make_scheduler(backbone, settings.steps)
     grid = [float(sigma) for sigma in scheduler.sigmas.flip(0)]
     found = torch.empty_like(latents)
@@ -36,7 +40,7 @@ def invert_latents(
         }
 
         def velocity(x: torch.Tensor, t: float, cond: dict = cond) -> torch.Tensor:
-            return backbone.velocity(x, torch.full((len(x),), t, device=x.device), cond, 1.0)
+            return backbone.velocity(x, torch.full((len(x),), t, device=x.device), cond, guidance)
 
         noise = invert(velocity, latents[rows].to(backbone.device), grid, settings.renoise)
         found[rows[:new]] = noise[:new].cpu()
@@ -59,7 +63,8 @@ def invert_shard(
     source, manifest = open_shard(shard), read_shard_manifest(shard)
     samples = source.latent.shape[1]
     owners = [prompt_id for prompt_id in source.prompt_ids for _ in range(samples)]
-    noise = invert_latents(backbone, source.latent.flatten(0, 1), owners, embeddings, settings, log)
+    guidance = manifest["settings"]["guidance"]
+    noise = invert_latents(backbone, source.latent.flatten(0, 1), owners, embeddings, settings, guidance, log)
     if not torch.isfinite(noise).all():
         raise UserError(f"{out}: inversion led to a noise that is not finite; more inversion.steps may help")
     made_with = {**manifest["settings"], "inversion": settings.model_dump(exclude={"batch"})}

@@ -67,6 +67,13 @@ def test_linear_follows_the_margin_between_its_bounds():
     assert linear(pair(0.9, 0.2, 0.2, 0.5), 10 * one, one).item() == pytest.approx(0.99 * 0.7)
 
 
+def test_linears_gradient_is_its_weight_which_has_none():
+    w, l = (torch.tensor([x], dtype=torch.float64, requires_grad=True) for x in (0.2, 0.3))  # noqa: E741
+    ref, beta = torch.tensor([0.2], dtype=torch.float64), torch.tensor([10.0], dtype=torch.float64)
+    slopes = torch.autograd.grad(linear(PairErrors(w, l, ref, ref), beta, beta), (w, l))
+    assert [slope.item() for slope in slopes] == pytest.approx([0.3, -0.3])  # ω = ½ − 0.2·10·0.1
+
+
 def test_ktos_anchor_is_the_mean_of_the_pass_and_has_no_gradient():
     w = torch.tensor([0.1, 0.3], dtype=torch.float64, requires_grad=True)
     l, ref = torch.tensor([0.4, 0.4], dtype=torch.float64), torch.full((2,), 0.5, dtype=torch.float64)  # noqa: E741

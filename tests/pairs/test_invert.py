@@ -33,7 +33,7 @@ def test_inversion_leads_back_to_the_noise_and_sampling_from_it_to_the_latent(wo
     off = []
     for steps in (2, 16):
         found = invert_latents(
-            world.backbone, latents, owners, world.embeddings, Inversion(steps=steps), lambda line: None
+            world.backbone, latents, owners, world.embeddings, Inversion(steps=steps), log=lambda line: None
         )
         again = sample(world.backbone, found, world.embeddings.rows(owners), steps=steps)
         off.append((again - latents).square().mean().sqrt().item())
@@ -76,3 +76,23 @@ def test_one_prompt_has_no_other_prompts_noise(world, generate, tmp_path):
     collect(shards, world.settings.model_copy(update={"shards": 1}), tmp_path / "manifest.json")
     with pytest.raises(UserError, match="one prompt has no other prompt's noise"):
         PairSet.open(tmp_path / "manifest.json").shuffled(0)
+
+
+def test_inversion_is_at_the_guidance_of_the_pairs(world, made, tmp_path, monkeypatch):
+    """A model that embeds its guidance must be asked with that of the pair set, as training does."""
+    from pnapo.artifacts import read_json, write_json
+
+    source = shard_manifests(made)[0]
+    shard = tmp_path / source.name
+    shard.with_suffix(".safetensors").symlink_to(source.with_suffix(".safetensors"))
+    manifest = read_json(source)
+    write_json(shard, {**manifest, "settings": {**manifest["settings"], "guidance": 3.5}})
+    asked, own = set(), world.backbone.velocity
+
+    def velocity(x, t, cond, guidance=1.0, transformer=None):
+        asked.add(guidance)
+        return own(x, t, cond, guidance, transformer)
+
+    monkeypatch.setattr(world.backbone, "velocity", velocity)
+    invert_shard(world.backbone, shard, world.embeddings, Inversion(steps=2), tmp_path / "out.json", lambda line: None)
+    assert asked == {3.5}
