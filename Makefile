@@ -17,7 +17,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 endif
 
-.PHONY: help setup reproduce lab test test-fast test-dvc test-slurm lint format lock docs readme bench bench-gpu world ship-world clean
+.PHONY: help setup reproduce lab test test-fast test-dvc test-slurm lint format lock docs readme findings bench bench-gpu world ship-world clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -92,6 +92,9 @@ docs: setup ## write the configuration reference from the schema
 readme: setup ## write the README's table and image grid from results/
 	@PYTHONPATH=. $(BIN)/python workflow_scripts/update_readme.py --results results
 	@PYTHONPATH=. $(BIN)/python workflow_scripts/readme_figures.py --results results --out assets/readme/grid.png
+
+findings: setup ## write docs/findings.md from the laboratory's results/
+	@PYTHONPATH=. $(BIN)/python workflow_scripts/update_findings.py --results results
 
 bench: setup ## measure how fast it is, into docs/performance.md
 	@$(BIN)/python benchmarks/run.py

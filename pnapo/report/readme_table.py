@@ -4,14 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from pnapo.artifacts import write_text
-from pnapo.errors import UserError
 from pnapo.report.collect import read_csv
+from pnapo.report.marks import put
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.pivot import decimals
 from pnapo.tables.write import Cell, Grid, markdown
-
-START, END = "<!-- results: ", "<!-- end of results -->"
 
 
 def _cells(part: pd.DataFrame, runs: list[str]) -> list[Cell]:
@@ -46,11 +43,4 @@ def results_table(results: Path | str) -> str:
 
 def update_readme(results: Path | str, readme: Path | str) -> None:
     """Put the table between the marks of a README. Raises UserError if they are missing."""
-    readme = Path(readme)
-    text = readme.read_text("utf-8")
-    if START not in text or END not in text:
-        raise UserError(f"{readme}: the marks {START!r} and {END!r} are missing")
-    head, rest = text.split(START, 1)
-    mark, _ = rest.split("\n", 1)
-    tail = rest.split(END, 1)[1]
-    write_text(readme, f"{head}{START}{mark}\n{results_table(results).strip()}\n{END}{tail}")
+    put(readme, "results", results_table(results))

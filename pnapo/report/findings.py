@@ -1,0 +1,131 @@
+"""What a finished laboratory found, as Markdown for docs/findings.md: verdicts, all runs, regimes, paths, tuning, cost."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from pnapo.report.collect import read_csv
+from pnapo.report.marks import put
+from pnapo.report.runs import SUBJECT, ordered
+from pnapo.tables.geometry import geometry_caption, geometry_grids
+from pnapo.tables.labels import label, testset_label
+from pnapo.tables.scores import BASE
+from pnapo.tables.verdicts import UNDECIDED
+from pnapo.tables.write import Cell, Grid, markdown
+
+_TABLES = ("claims", "comparisons", "seeds", "regimes", "geometry", "tuning")
+_COST = re.compile(r"^cost: ([\d.]+) s of CPU, (\d+) MiB at most$", re.MULTILINE)
+
+
+def _signed(value: float, low: float, high: float) -> Cell:
+    """A gain with its interval, bold where that excludes 0."""
+    return Cell(f"{value:+.3g} [{low:+.3g}, {high:+.3g}]", bold=low > 0 or high < 0)
+
+
+def verdicts(claims: pd.DataFrame) -> tuple[list[Grid], str]:
+    """Each claim with its verdict, effect and p; how each is tested stands in docs/laboratory.md."""
+    body = []
+    for row in claims.to_dict("records"):
+        p = "–" if pd.isna(row["p_adjusted"]) else f"{row['p_adjusted']:.2g}"
+        effect = f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}]"
+        body.append(
+            [Cell(row["claim"]), Cell(row["verdict"], row["verdict"] != UNDECIDED), Cell(effect), Cell(p)],
+        )
+    counts = claims["verdict"].value_counts()
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    caption = f"{len(claims)} claims: {said}. Value with its 95 % interval, p adjusted for the number of claims (Holm)."
+    return [Grid(["claim", "verdict", "value", "p"], body, left=frozenset((0, 1)))], caption
+
+
+def gains(comparisons: pd.DataFrame, seeds: pd.DataFrame) -> tuple[list[Grid], str]:
+    """All runs of every backbone: the mean gain over the base model by each metric of the first test set, then GenEval."""
+    first = comparisons["testset"].iloc[0]
+    over = comparisons[comparisons["opponent"] == BASE]
+    over = over[(over["testset"] == first) | (over["metric"] == "geneval")]
+    counted = seeds.groupby(["backbone", "run"])["seeds"].max()
+    grids = []
+    for backbone, part in over.groupby("backbone", sort=False):
+        metrics = list(dict.fromkeys(part["metric"]))
+        body = []
+        for run in ordered(list(dict.fromkeys(part["run"]))):
+            of_run = part[part["run"] == run].set_index("metric")
+            cells = [_signed(*of_run.loc[m, ["gain", "gain_low", "gain_high"]]) for m in metrics]
+            body.append([Cell(label(run)), Cell(str(counted.get((backbone, run), 1))), *cells])
+        grids.append(Grid(["run", "seeds", *map(label, metrics)], body, label(str(backbone))))
+    n = int(over.loc[over["testset"] == first, "n"].max())
+    caption = (
+        f"Mean gain over the base model, {testset_label(first).lower()} (n = {n}), with the 95 % bootstrap interval over "
+        "prompts; bold where that excludes 0. Not adjusted for the number of comparisons."
+    )
+    return grids, caption
+
+
+def regimes(table: pd.DataFrame) -> tuple[list[Grid], str]:
+    """What PNAPO gains over Diffusion-DPO where trajectories are more or less curved."""
+    metrics = list(dict.fromkeys(table["metric"]))
+    body = []
+    for backbone, part in table.groupby("backbone", sort=False):
+        rows = part.set_index("metric")
+        cells = [_signed(*rows.loc[m, ["advantage", "low", "high"]]) for m in metrics]
+        body.append([Cell(label(str(backbone))), Cell(f"{part['curvature'].iloc[0]:.3f}"), *cells])
+    header = ["backbone", "curvature", *map(label, metrics)]
+    caption = (
+        f"{label(SUBJECT)} − Diffusion-DPO on each pair set. Curvature: RMS distance of the trajectory from the line to the "
+        "stored noise, over the line's length. Intervals over prompts and training seeds."
+    )
+    return [Grid(header, body)], caption
+
+
+def tuned(table: pd.DataFrame) -> tuple[list[Grid], str]:
+    """What tuning chose, and whether at an end of what was tried."""
+    grids = []
+    for backbone, part in table.groupby("backbone", sort=False):
+        body = []
+        for run, tried in part.groupby("run", sort=False):
+            best = tried[tried["chosen"].astype(str).str.lower() == "true"].iloc[0]
+            cells = []
+            for name in ("beta", "learning_rate", "step"):
+                values = pd.to_numeric(tried[name]).dropna()
+                value = pd.to_numeric(best[name])
+                end = "" if values.nunique() < 2 else " (lowest)" if value == values.min() else ""
+                end = " (highest)" if values.nunique() > 1 and value == values.max() else end
+                cells.append(Cell("–" if pd.isna(value) else f"{value:g}{end}"))
+            body.append([Cell(label(str(run))), *cells])
+        grids.append(Grid(["run", "β", "learning rate", "steps"], body, label(str(backbone))))
+    return (
+        grids,
+        "What tuning chose by the mean HPS on validation prompts; in brackets where that was an end of what was tried.",
+    )
+
+
+def cost(logs: Path) -> str:
+    """CPU-hours by stage, from the last line of every job's log."""
+    spent: dict[str, list[float]] = {}
+    for path in sorted(logs.rglob("*.log")):
+        for seconds, _ in _COST.findall(path.read_text("utf-8", errors="replace"))[-1:]:
+            spent.setdefault(path.relative_to(logs).parts[0], []).append(float(seconds))
+    total, jobs = sum(map(sum, spent.values())) / 3600, sum(map(len, spent.values()))
+    largest = sorted(spent, key=lambda stage: -sum(spent[stage]))[:5]
+    parts = ", ".join(f"{stage} {sum(spent[stage]) / 3600:.2g} ({len(spent[stage]):,})" for stage in largest)
+    return f"It took {total:.2g} CPU-hours in {jobs:,} jobs; most of them, with the number of jobs: {parts}."
+
+
+def findings(results: Path | str) -> str:
+    """The generated part of docs/findings.md. Raises UserError if a table is missing: `make lab` first."""
+    results = Path(results)
+    tables = {name: read_csv(results / "tables" / f"{name}.csv") for name in _TABLES}
+    parts = [
+        ("What holds", verdicts(tables["claims"])),
+        ("All runs", gains(tables["comparisons"], tables["seeds"])),
+        ("Where trajectories are more curved", regimes(tables["regimes"])),
+        ("Paths and gradients", (geometry_grids(tables["geometry"]), geometry_caption(0.95))),
+        ("Tuning", tuned(tables["tuning"])),
+    ]
+    text = "\n\n".join(f"## {title}\n\n{markdown(*part).strip()}" for title, part in parts)
+    return f"{text}\n\n## Cost\n\n{cost(results / 'logs')}"
+
+
+def update_findings(results: Path | str, page: Path | str) -> None:
+    """Put the findings between the marks of a page. Raises UserError if a table or the marks are missing."""
+    put(page, "findings", findings(results))
