@@ -19,7 +19,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 endif
 
-.PHONY: help setup reproduce lab test test-fast test-dvc test-slurm lint format lock docs readme findings bench bench-gpu world ship-world clean
+.PHONY: help setup reproduce lab test test-fast test-parity test-dvc test-slurm lint format lock docs readme findings bench bench-gpu world ship-world clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,11 @@ test: setup ## run every test
 
 test-fast: setup ## run the tests that take seconds
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
+
+test-parity: setup ## compare ImageReward with its official package, which goes into .cache/parity
+	@$(UV) pip install --quiet --python $(BIN)/python --target .cache/parity --no-deps --require-hashes \
+	  --requirement envs/parity/requirements.txt
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/rewards/test_imagereward.py -rs
 
 test-dvc: setup ## push, pull, revert and rerun with DVC, in temporary repositories
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/dvc

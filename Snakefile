@@ -10,6 +10,7 @@ from pnapo.config import (
     data_folder,
     grid,
     label_table,
+    networks,
     pairs_of,
     policies,
     resolve_run,

@@ -67,7 +67,7 @@ def weights(*paths):
     found = set()
     for path in (Path(path.removeprefix("local-dir:")) for path in paths if path):
         folder = path if path.is_dir() else path.parent
-        names = ("manifest.json", "model_index.json", "config.json", "open_clip_config.json")
+        names = ("manifest.json", "model_index.json", "config.json", "open_clip_config.json", "med_config.json")
         index = next((folder / name for name in names if (folder / name).is_file()), path)
         if path.exists():
             found.add(str(index))

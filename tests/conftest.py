@@ -1,5 +1,6 @@
 """What tests of several packages share: untrained tiny models on disk, a small pair set made by one, and the scripts."""
 
+import json
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,13 +41,50 @@ def models(tmp_path_factory):
     return found
 
 
+def write_imagereward(folder: Path, tokenizer: Path) -> None:
+    """Untrained weights, sizes and vocabulary in the files of THUDM/ImageReward and bert-base-uncased."""
+    import torch
+
+    from pnapo.rewards.blip import ImageEncoder
+    from pnapo.rewards.imagereward import Network
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "x", "2", "$", "^", "<", ">", "/"]
+    words += ["photo", "of", "two", "star", "##s", "ring", "cross", "naive"]
+    tokenizer.mkdir()
+    (tokenizer / "vocab.txt").write_text("".join(f"{word}\n" for word in words), "utf-8")
+    (tokenizer / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True, "model_max_length": 512}))
+    config = {
+        **{"hidden_size": 48, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 64},
+        **{"vocab_size": len(words) + 2, "max_position_embeddings": 40, "layer_norm_eps": 1e-12, "hidden_act": "gelu"},
+        **{"pad_token_id": 0, "type_vocab_size": 2, "initializer_range": 0.02, "model_type": "bert"},
+        **{"attention_probs_dropout_prob": 0.1, "hidden_dropout_prob": 0.1},
+        **{"architectures": ["BertModel"], "encoder_width": 768, "add_cross_attention": True},
+    }
+    folder.mkdir()
+    (folder / "med_config.json").write_text(json.dumps(config))
+    torch.manual_seed(4)
+    network = Network(ImageEncoder(width=128, hidden=512, layers=2, patch=16, tokens=5), config)
+    for name, parameter in network.named_parameters():
+        scale = {
+            "mean": float("norm" in name.lower() and "weight" in name),
+            "std": 0.1 if "mlp.layers" in name else 0.2,
+        }
+        torch.nn.init.normal_(parameter, **scale)
+    beside = {
+        "blip.text_encoder.embeddings.position_ids": torch.arange(40)[None],
+        **{"blip.vision_proj.weight": torch.zeros(256, 128), "blip.vision_proj.bias": torch.zeros(256)},
+        **{"blip.text_proj.weight": torch.zeros(256, 48), "blip.text_proj.bias": torch.zeros(256)},
+    }
+    torch.save({**beside, **network.state_dict()}, folder / "ImageReward.pt")
+
+
 @pytest.fixture(scope="session")
 def rewards(tmp_path_factory):
-    """Configuration sections of the four rewards, untrained and tiny."""
+    """Configuration sections of the rewards, untrained and tiny."""
     import torch
     from safetensors.torch import save_model
 
-    from pnapo.rewards.aesthetic import new_head
+    from pnapo.rewards.head import Head
     from pnapo.world.clip import new_open_clip, new_transformers_clip, write_open_clip_folder
 
     torch.set_num_threads(1)
@@ -63,13 +101,15 @@ def rewards(tmp_path_factory):
     for part in new_transformers_clip(2):
         part.save_pretrained(folders["pickscore"])
     torch.manual_seed(3)
-    torch.save(new_head(64).state_dict(), root / "aesthetic.pth")
+    torch.save(Head(64).state_dict(), root / "aesthetic.pth")
+    write_imagereward(root / "imagereward", root / "bert")
     clip, hps = (f"local-dir:{folders[name]}" for name in ("clip", "hps"))
     return {
         "clip": Reward(kind="clip", model=clip),
         "hps": Reward(kind="hps", model=hps, checkpoint=str(root / "hps.pt")),
         "pickscore": Reward(kind="pickscore", model=str(folders["pickscore"])),
         "aesthetic": Reward(kind="aesthetic", model=clip, checkpoint=str(root / "aesthetic.pth")),
+        "imagereward": Reward(kind="imagereward", model=str(root / "imagereward"), tokenizer=str(root / "bert")),
     }
 
 

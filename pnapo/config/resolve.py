@@ -1,6 +1,7 @@
 """What each job depends on: the only place where settings are resolved for a run and a backbone."""
 
 import json
+from collections.abc import Iterable
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -83,6 +84,12 @@ def policies(config: Config, backbone: str) -> list[str]:
 def pairs_of(config: Config, backbone: str) -> Pairs:
     """How the pair set of a backbone is made."""
     return config.pairs.model_copy(update=config.models[backbone].pairs.model_dump(exclude_none=True))
+
+
+def networks(config: Config, metrics: Iterable[str]) -> dict[str, str]:
+    """The network behind each of these metrics that is a reward, in words: which CLIP, which version."""
+    found = {name: config.metrics[name].reward for name in metrics}
+    return {name: config.rewards[reward].network for name, reward in found.items() if reward}
 
 
 def as_json(section: BaseModel | dict[str, Any]) -> str:

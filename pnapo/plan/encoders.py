@@ -4,6 +4,7 @@ Each from the configuration that its folder holds (transformers' and diffusers' 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 
@@ -61,11 +62,16 @@ def bert(config: Mapping[str, Any]) -> Tower:
 
 
 class Clip(NamedTuple):
-    """Both towers of a CLIP. `parameters` counts their projections and the logit scale too."""
+    """What a reward is made of: both towers of a CLIP, or an image encoder and a language model that reads its features.
+
+    `parameters` counts all of it, `size` bytes each; `joint`: the text tower sees every image, not every prompt once.
+    """
 
     parameters: int
     image: Tower
     text: Tower
+    joint: bool = False
+    size: int = 4
 
 
 def clip(config: Mapping[str, Any]) -> Clip:
@@ -96,6 +102,41 @@ def open_clip(config: Mapping[str, Any]) -> Clip:
     extra = (words.get("vocab_size", 49408) + context + 2) * w
     text = _tower(extra, w, words["heads"], 4 * w, words["layers"], context)
     return Clip(image.parameters + text.parameters + (d + w) * shared + 1, image, text)
+
+
+def blip(vision: Mapping[str, Any], words: Mapping[str, Any], tokens: int) -> Clip:
+    """ImageReward: a BERT (`words` is a med_config.json) of `tokens` tokens whose layers look at an image, and its head.
+
+    Keys and values of cross-attention are counted with the image, whose tokens meet them; its products are left out.
+    """
+    d, patches = vision["hidden_size"], (vision["image_size"] // vision["patch_size"]) ** 2 + 1
+    extra = 3 * vision["patch_size"] ** 2 * d + 2 * d + patches * d + 2 * d
+    size = (vision["num_attention_heads"], vision["intermediate_size"], vision["num_hidden_layers"])
+    image, text = _tower(extra, d, *size, patches), bert({**words, "type_vocab_size": 0})
+    width, layers = text.width, text.layers
+    crossed = layers * (2 * (width + 1) * width + 2 * (d + 1) * width + 2 * width)
+    head = sum(given * made + made for given, made in pairwise((width, 1024, 128, 64, 16, 1)))
+    return Clip(
+        image.parameters + text.parameters + crossed + head,
+        image._replace(weights=image.weights + layers * 2 * d * width),
+        text._replace(weights=text.weights + layers * 2 * width**2, tokens=tokens),
+        joint=True,
+    )
+
+
+def decoder(config: Mapping[str, Any], tokens: int) -> Tower:
+    """A language model with grouped queries and a gated MLP, fed `tokens` tokens; its output layer has its own weights."""
+    d, n = config["hidden_size"], config["num_hidden_layers"]
+    shared = d * config["num_key_value_heads"] // config["num_attention_heads"]
+    layer = 2 * d * d + 2 * d * shared + 3 * d * config["intermediate_size"]
+    parameters = 2 * config["vocab_size"] * d + n * (layer + 2 * d + d + 2 * shared) + d
+    return Tower(parameters, d, config["num_attention_heads"], n * layer, n, d, 3 * config["intermediate_size"], tokens)
+
+
+def vision_transformer(config: Mapping[str, Any], tokens: int) -> Tower:
+    """An image encoder by its width, layers and MLP; what comes before and after its layers is left out."""
+    size = (config["num_attention_heads"], config["intermediate_size"], config["num_hidden_layers"])
+    return _tower(0, config["hidden_size"], *size, tokens)
 
 
 class Conv(NamedTuple):

@@ -2,9 +2,10 @@
 
 Sources: the `config.json` files of stabilityai/stable-diffusion-3-medium-diffusers, -3.5-medium, -3.5-large and
 black-forest-labs/FLUX.1-dev on the model hub; those of openai/clip-vit-large-patch14, laion/CLIP-ViT-bigG-14-laion2B and
-google/t5-v1_1-xxl, whose text encoders they hold; FacebookAI/xlm-roberta-base. As written down here they are to be replaced
-by the folders' own files as soon as these are there. Parameters that follow: SD3-M 2.03 B, SD3.5-M 2.24 B, SD3.5-L 8.06 B,
-FLUX.1-dev 11.90 B, T5-XXL's encoder 4.76 B.
+google/t5-v1_1-xxl, whose text encoders they hold; FacebookAI/xlm-roberta-base, THUDM/ImageReward and
+Qwen/Qwen2-VL-7B-Instruct. As written down here they are to be replaced by the folders' own files as soon as these are there.
+Parameters that follow: SD3-M 2.03 B, SD3.5-M 2.24 B, SD3.5-L 8.06 B, FLUX.1-dev 11.90 B, T5-XXL's encoder 4.76 B, ImageReward
+0.45 B.
 """
 
 from typing import Any
@@ -38,15 +39,15 @@ _CLIP = {"vocab_size": 49408, "max_position_embeddings": 77}
 _CLIP_L = {**_CLIP, "hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072, "num_hidden_layers": 12}
 _PROJECTED = {"architectures": ["CLIPTextModelWithProjection"]}
 _BIG = {"hidden_size": 1280, "num_attention_heads": 20, "intermediate_size": 5120, "num_hidden_layers": 32}
-_T5 = {"d_model": 4096, "d_ff": 10240, "d_kv": 64, "num_heads": 64, "num_layers": 24, "vocab_size": 32128}
+T5 = {"d_model": 4096, "d_ff": 10240, "d_kv": 64, "num_heads": 64, "num_layers": 24, "vocab_size": 32128}
 
 TEXT_ENCODERS: dict[str, list[dict[str, Any]]] = {  # in the order of the pipelines; T5 is the last
     "sd3": [
         {**_CLIP_L, **_PROJECTED, "projection_dim": 768},
         {**_CLIP, **_BIG, **_PROJECTED, "projection_dim": 1280},
-        _T5,
+        T5,
     ],
-    "flux": [_CLIP_L, _T5],
+    "flux": [_CLIP_L, T5],
 }
 VAE = {
     **{"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 16},
@@ -58,6 +59,23 @@ VIT_H = {  # open_clip's ViT-H-14: HPSv2, PickScore and CLIP score
     "vision_cfg": {"image_size": 224, "patch_size": 14, "width": 1280, "layers": 32, "head_width": 80},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 1024, "heads": 16, "layers": 24},
 }
+# ImageReward: THUDM/ImageReward's med_config.json, and BLIP's ViT-L.
+BERT = {
+    **{"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072, "num_hidden_layers": 12},
+    **{"vocab_size": 30524, "max_position_embeddings": 512},
+}
+VIT_L = {"hidden_size": 1024, "num_attention_heads": 16, "intermediate_size": 4096, "num_hidden_layers": 24}
+VIT_L_16 = {**VIT_L, "image_size": 224, "patch_size": 16}
+BLIP_TOKENS = 35  # pnapo/rewards/imagereward.py TOKENS
+# HPSv3: Qwen2-VL-7B, which sees 256·28·28 pixels as 1024 patches, four to a token; VQAScore: CLIP-FlanT5-xxl.
+QWEN2_7B = {
+    **{"hidden_size": 3584, "num_attention_heads": 28, "num_key_value_heads": 4, "intermediate_size": 18944},
+    **{"num_hidden_layers": 28, "vocab_size": 152064},
+}
+QWEN2_VIT = {"hidden_size": 1280, "num_attention_heads": 16, "intermediate_size": 5120, "num_hidden_layers": 32}
+QWEN2_VL_PARAMETERS, FLAN_T5_XXL_PARAMETERS = 8_290_000_000, 11_140_000_000
+HPSV3_TOKENS, VQASCORE_TOKENS = 1024, 700  # of language: the picture's, the instruction's and a prompt's; an assumption
+
 XLM_R = {  # Detoxify's multilingual model
     **{"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072, "num_hidden_layers": 12},
     **{"vocab_size": 250002, "max_position_embeddings": 514, "type_vocab_size": 1},
@@ -71,7 +89,9 @@ DOWNLOADS = {
     "stabilityai/stable-diffusion-3.5-large": 27.6e9,
     "black-forest-labs/FLUX.1-dev": 33.7e9,
     "yuvalkirstain/PickScore_v1": 3.9e9,
-    "xswu/HPSv2": 2.0e9,
+    "xswu/HPSv2": 4.0e9,  # both versions
+    "THUDM/ImageReward": 1.8e9,
+    "google-bert/bert-base-uncased": 0.001e9,  # the tokenizer alone
     "FacebookAI/xlm-roberta-base": 0.015e9,  # without weights, which Detoxify's checkpoint has
     "poloclub/diffusiondb": 0.825e9,  # metadata-large.parquet
 }

@@ -122,8 +122,9 @@ def _decode_pairs(experiment: Experiment, name: str, data: str, shard: int) -> f
 
 
 def _scored(clip: Clip, batch: int) -> float:
-    image = clip.image
-    return 4 * clip.parameters + batch * image.tokens * (6 * image.width + image.hidden) * 4
+    towers = (clip.image, clip.text) if clip.joint else (clip.image,)
+    held = max(tower.tokens * (6 * tower.width + tower.hidden) for tower in towers)
+    return clip.size * (clip.parameters + batch * held)
 
 
 def _label_pairs(experiment: Experiment, name: str, data: str, reward: str) -> float:

@@ -145,11 +145,29 @@ def open_clip(name: str) -> Clip:
 
 
 def reward(section: Reward) -> Clip:
-    """The network behind a reward."""
+    """The network behind a reward; an external program that is not known counts as a ViT-H-14."""
+    if section.kind == "external":
+        return _external(Path(section.program or "").stem)
+    if section.kind == "imagereward":
+        path = Path(section.model) / "med_config.json"
+        return encoders.blip(known.VIT_L_16, read_json(path) if path.is_file() else known.BERT, known.BLIP_TOKENS)
     if section.kind != "pickscore":
         return open_clip(section.model)
     path = Path(section.model) / "config.json"
     return encoders.clip(read_json(path)) if path.is_file() else encoders.open_clip(known.VIT_H)
+
+
+def _external(program: str) -> Clip:
+    """The networks of the programs in envs/external/, as their authors run them: in bfloat16 or float16."""
+    if program == "hpsv3":
+        image = encoders.vision_transformer(known.QWEN2_VIT, 1024)
+        text = encoders.decoder(known.QWEN2_7B, known.HPSV3_TOKENS)
+        return Clip(known.QWEN2_VL_PARAMETERS, image, text, joint=True, size=2)
+    if program == "vqascore":
+        image = encoders.vision_transformer(known.VIT_L, (336 // 14) ** 2 + 1)
+        text = encoders.t5(known.T5)._replace(tokens=known.VQASCORE_TOKENS)
+        return Clip(image.parameters + known.FLAN_T5_XXL_PARAMETERS, image, text, joint=True, size=2)
+    return encoders.open_clip(known.VIT_H)._replace(size=2 if program == "mps" else 4)
 
 
 def safety(config: Config) -> Tower:

@@ -100,7 +100,9 @@ def _truncate_pairs(experiment: Experiment, name: str, shard: int) -> Work:
 
 def _score(experiment: Experiment, reward: str, images: int, prompts: int) -> Work:
     clip, section = experiment.rewards[reward], experiment.config.rewards[reward]
-    texts = 0 if section.kind == "aesthetic" else prompts  # it does not look at the prompt
+    texts = (
+        0 if section.kind == "aesthetic" else images if clip.joint else prompts
+    )  # aesthetic does not look at the prompt
     flops = filled(images, section.batch) * clip.image.forward(clip.image.tokens)
     return _beside("text and scores", "fp32", flops + texts * clip.text.forward(clip.text.tokens))
 

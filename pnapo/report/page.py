@@ -7,7 +7,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pnapo.artifacts import atomic_path, write_text
-from pnapo.config import Config
+from pnapo.config import Config, networks
 from pnapo.report import frames, sections
 from pnapo.report.budget import budget_plots
 from pnapo.report.checks import check, counts
@@ -21,6 +21,7 @@ from pnapo.report.runs import colors_of, focus, methods, variants
 from pnapo.report.training import growth_plot, training_plots
 from pnapo.report.tuning import strips
 from pnapo.tables.labels import label
+from pnapo.tables.pivot import scored_by
 from pnapo.tables.scores import BASE, BASELINE
 from pnapo.tables.write import grid_of
 
@@ -70,6 +71,7 @@ def _context(results: Results) -> dict[str, Any]:
         "shown_count": len(focus(results.runs)),
         "views": [v for v in VIEWS if v[0] != "windpo" or (BASELINE in config.runs and len(config.runs) > 1)],
         "tables": results_tables(results.main, results.comparisons),
+        "scored_by": scored_by(networks(config, config.metrics)),
         "confidence": f"{100 * config.statistics.confidence:g} %",
         "summary": summary(results),
         "claims": claims_view(results),

@@ -20,6 +20,14 @@ def load_reward(reward: Reward, device: str = "cpu") -> Scorer:
         from pnapo.rewards.clip import CLIPScore
 
         return CLIPScore(reward, device)
+    if reward.kind == "imagereward":
+        from pnapo.rewards.imagereward import ImageReward
+
+        return ImageReward(reward, device)
+    if reward.kind == "external":
+        from pnapo.rewards.external import External
+
+        return External(reward, device)
     from pnapo.rewards.aesthetic import Aesthetic
 
     return Aesthetic(reward, device)

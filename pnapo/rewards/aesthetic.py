@@ -1,7 +1,9 @@
-"""LAION's aesthetic predictor v2 (improved-aesthetic-predictor): an MLP on unit CLIP image embeddings, 1–10.
+"""LAION's aesthetic predictors, a head on unit CLIP image embeddings: a rating from 1 to 10.
 
-The head is D-1024-128-64-16-1 with dropout between and no activations (as published); its official file is the state dict
-`sac+logos+ava1-l14-linearMSE.pth` for CLIP ViT-L/14.
+Which one it is, the file says by the names of its weights. v2 (christophschuhmann/improved-aesthetic-predictor) is
+`sac+logos+ava1-l14-linearMSE.pth` with `layers.0.weight`, …: five linear maps. v1 (LAION-AI/aesthetic-predictor) is
+`sa_0_4_vit_l_14_linear.pth` with `weight` and `bias`: one. Both are for OpenAI's CLIP ViT-L/14; papers on preference
+optimization use v2.
 """
 
 import numpy as np
@@ -10,38 +12,23 @@ from torch import nn
 
 from pnapo.config.schema import Reward
 from pnapo.errors import UserError
-from pnapo.rewards.base import Scorer
+from pnapo.rewards.base import NetworkScorer
 from pnapo.rewards.files import load_into, read_state_dict
+from pnapo.rewards.head import Head
 from pnapo.rewards.openclip import OpenCLIP
 
 
-class Head(nn.Module):
-    """The published head; the names of its weights are those of the official file (`layers.0.weight`, …)."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(width, 1024),
-            nn.Dropout(0.2),
-            nn.Linear(1024, 128),
-            nn.Dropout(0.2),
-            nn.Linear(128, 64),
-            nn.Dropout(0.1),
-            nn.Linear(64, 16),
-            nn.Linear(16, 1),
-        )
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Ratings [N, 1] of unit embeddings [N, D]."""
-        return self.layers(features)
+def read_head(path: str) -> tuple[nn.Module, int]:
+    """The head in a file, and the width of the embeddings it reads. Raises UserError if it is no version's."""
+    state = read_state_dict(path)
+    name = "weight" if "weight" in state else "layers.0.weight"
+    width = state[name].shape[1] if name in state and state[name].ndim == 2 else 768
+    head = nn.Linear(width, 1) if name == "weight" else Head(width)
+    load_into(head, state, path)
+    return head.float().eval().requires_grad_(False), width
 
 
-def new_head(width: int) -> Head:
-    """An untrained head for embeddings of `width`."""
-    return Head(width)
-
-
-class Aesthetic(Scorer):
+class Aesthetic(NetworkScorer):
     """Raw score: the rating, about 1–10. The prompt is not looked at."""
 
     display_scale = 1.0
@@ -50,14 +37,10 @@ class Aesthetic(Scorer):
         if not reward.checkpoint:
             raise UserError("rewards: kind aesthetic needs `checkpoint`, the weights of the head")
         self.clip = OpenCLIP(reward.model, weights=reward.weights, device=device)
-        state = read_state_dict(reward.checkpoint)
-        first = state.get("layers.0.weight")
-        self.head = new_head(first.shape[1] if first is not None and first.ndim == 2 else 768)
-        load_into(self.head, state, reward.checkpoint)
-        width, given = self.head.layers[0].in_features, self.clip.texts([""]).shape[1]
+        self.head, width = read_head(reward.checkpoint)
+        given = self.clip.texts([""]).shape[1]
         if width != given:
             raise UserError(f"{reward.checkpoint}: the head reads {width} features, its CLIP gives {given}")
-        self.head.float().eval().requires_grad_(False)
         self.batch = reward.batch
 
     def texts(self, prompts: list[str]) -> torch.Tensor:

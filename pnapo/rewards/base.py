@@ -9,7 +9,7 @@ import torch
 
 
 class Scorer(ABC):
-    """A loaded reward. A score is a function of one image's pixels and its prompt's features.
+    """A loaded reward. A score is a function of one image's pixels and its prompt.
 
     `display_scale` is what tables multiply raw scores by (100 for cosines, as all papers print them); `batch` images are
     scored at once.
@@ -19,23 +19,31 @@ class Scorer(ABC):
     batch: int
 
     @abstractmethod
-    def texts(self, prompts: list[str]) -> torch.Tensor:
-        """Features of prompts, float32 [N, D] on the CPU."""
-
-    @abstractmethod
     def prepare(self, image: np.ndarray) -> torch.Tensor:
-        """The network's pixels, float32 [3, S, S], of a uint8 image [H, W, 3]. Threads may call it side by side."""
+        """What is scored of a uint8 image [H, W, 3]. Threads may call it side by side."""
 
     @abstractmethod
-    def compare(self, pixels: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
-        """Raw scores [B] of prepared pixels [B, 3, S, S] and the features [B, D] of their prompts."""
+    def score_prepared(self, pixels: Iterable[torch.Tensor], prompts: Sequence[str]) -> Iterable[np.ndarray]:
+        """Raw scores of prepared images, batch by batch."""
 
     def score(self, images: Iterable[np.ndarray], prompts: Sequence[str]) -> np.ndarray:
         """Raw scores, float32 [N], of uint8 images [H, W, 3] and their prompts."""
         return np.concatenate(list(self.score_prepared(map(self.prepare, images), prompts)))
 
+
+class NetworkScorer(Scorer):
+    """A reward whose network is in this process. `prepare` gives its pixels, float32 [3, S, S]."""
+
+    @abstractmethod
+    def texts(self, prompts: list[str]) -> torch.Tensor:
+        """What the network needs of prompts, [N, D] on the CPU: their features or their tokens."""
+
+    @abstractmethod
+    def compare(self, pixels: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        """Raw scores [B] of prepared pixels [B, 3, S, S] and the `texts` [B, D] of their prompts."""
+
     def score_prepared(self, pixels: Iterable[torch.Tensor], prompts: Sequence[str]) -> Iterable[np.ndarray]:
-        """Raw scores of prepared images, batch by batch; the features of a prompt are computed once.
+        """Raw scores of prepared images, batch by batch; what is needed of a prompt is computed once.
 
         Every batch has the same size (the last is filled up), so that a score does not depend on its neighbours.
         """

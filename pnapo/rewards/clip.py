@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from pnapo.config.schema import Reward
-from pnapo.rewards.base import Scorer
+from pnapo.rewards.base import NetworkScorer
 from pnapo.rewards.openclip import OpenCLIP
 
 
-class CLIPScore(Scorer):
+class CLIPScore(NetworkScorer):
     """Raw score: cosine. Preprocessing: the model's own."""
 
     def __init__(self, reward: Reward, device: str):

@@ -11,7 +11,7 @@ from torchvision.transforms import functional as F
 
 from pnapo.config.schema import Reward
 from pnapo.errors import UserError
-from pnapo.rewards.base import Scorer
+from pnapo.rewards.base import NetworkScorer
 from pnapo.rewards.openclip import OpenCLIP
 
 
@@ -27,7 +27,7 @@ def letterbox(image: np.ndarray, size: int) -> torch.Tensor:
     return F.pad(pixels, [right // 2, down // 2, right - right // 2, down - down // 2])
 
 
-class HPS(Scorer):
+class HPS(NetworkScorer):
     """Raw score: cosine."""
 
     def __init__(self, reward: Reward, device: str):

@@ -9,12 +9,12 @@ import torch
 
 from pnapo.artifacts.pretrained import from_folder
 from pnapo.config.schema import Reward
-from pnapo.rewards.base import Scorer
+from pnapo.rewards.base import NetworkScorer
 
 TEXTS = 16  # prompts embedded at once
 
 
-class PickScore(Scorer):
+class PickScore(NetworkScorer):
     """Raw score: cosine."""
 
     def __init__(self, reward: Reward, device: str):

@@ -152,7 +152,7 @@ def write_main(tables: MainTables, expected: Expected, out: Path, means: Path) -
         "Spread over training seeds: the mean of each seed's mean, their standard deviation (empty for one seed) and "
         "extremes.",
     )
-    write_all(tables.main, out, main_caption(confidence), grids=main_grids(rounded(tables.main)))
+    write_all(tables.main, out, main_caption(confidence, expected.scored_by), grids=main_grids(rounded(tables.main)))
     write_json(means, metrics(tables.main))
 
 

@@ -1,6 +1,7 @@
 """The main table for people: per backbone and test set, runs down, metrics across, the best of each column in bold."""
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -74,12 +75,19 @@ def main_grids(main: pd.DataFrame) -> list[Grid]:
     return grids
 
 
-def main_caption(confidence: float) -> str:
-    """What the numbers of main.md and main.tex are."""
-    return (
+def scored_by(networks: Mapping[str, str]) -> str:
+    """Which network stands behind each metric, in a sentence; nothing if there is none."""
+    told = "; ".join(f"{label(metric)}, {network}" for metric, network in networks.items())
+    return f"Scored by: {told}." if told else ""
+
+
+def main_caption(confidence: float, networks: Mapping[str, str]) -> str:
+    """What the numbers of main.md and main.tex are, and which networks gave them."""
+    text = (
         f"Mean over prompts ± half of its {100 * confidence:g} % bootstrap interval (prompts resampled; images and "
         "training seeds of a prompt averaged first); best of each column in bold; a win is counted on the same prompt "
         "and noise, ties ½. GenEval: unweighted mean of its tasks. Medians and exact intervals are in main.csv, gains "
         "with their intervals and sign tests in comparisons.csv, the spread over training seeds in seeds.csv. "
         "Published values are the authors' (rewards: probably medians), on their own models, settings and test lists."
     )
+    return f"{text} {scored_by(networks)}".strip()

@@ -26,6 +26,7 @@ class Expected(BaseModel):
     runs: dict[str, list[int]]  # run -> training seeds
     only: dict[str, list[str]] = {}  # run -> backbones, for runs that are not on all
     metrics: dict[str, list[str]]  # metric -> test sets
+    scored_by: dict[str, str] = {}  # metric -> the network behind its reward
     statistics: Statistics = Statistics()
 
     def policies(self, run: str) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pnapo.artifacts import write_checkpoint
-from pnapo.rewards.aesthetic import new_head
+from pnapo.rewards.head import Head
 from pnapo.world import utility
 from pnapo.world.clip import damage, encoders, normalise
 from pnapo.world.render import render
@@ -32,7 +32,7 @@ def train_aesthetic(clip: torch.nn.Module, samples: Samples, out: Path, *, steps
         features = torch.cat([encode_image(normalise(part)) for part in np.array_split(images, 64)])
     order = torch.from_numpy(rng.permutation(len(images)))
     train, held = order[500:], order[:500]
-    head = new_head(features.shape[1])
+    head = Head(features.shape[1])
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=1e-3)
     for _ in range(steps):
         rows = train[torch.from_numpy(rng.integers(len(train), size=256))]

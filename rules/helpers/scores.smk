@@ -6,8 +6,8 @@ GENEVAL = [name for name, metric in CONFIG.metrics.items() if metric.kind == "ge
 
 def reward_weights(reward):
     """What stands for the weights of a reward; nothing for a metric without one."""
-    reward = CONFIG.rewards.get(reward)
-    return weights(reward.model, reward.weights, reward.checkpoint) if reward else []
+    found = CONFIG.rewards.get(reward)
+    return weights(found.model, found.weights, found.checkpoint, found.tokenizer, found.program) if found else []
 
 
 def reward_code(script, reward):

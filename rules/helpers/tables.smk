@@ -26,6 +26,7 @@ def table_settings(metrics=CONFIG.metrics):
         "runs": {name: run.seeds for name, run in CONFIG.runs.items()},
         "only": {name: run.backbones for name, run in CONFIG.runs.items() if run.backbones},
         "metrics": {name: CONFIG.metrics[name].testsets for name in metrics},
+        "scored_by": networks(CONFIG, metrics),
         "statistics": CONFIG.statistics.model_dump(),
     }
     return lambda wildcards: json.dumps(names)

@@ -13,6 +13,8 @@ from pnapo.config import validate
         ("prompts/clusters/count", 1000, "480 prompts cannot be drawn from 1000 clusters; lower"),
         ("pairs/shards", 481, "pairs.shards: 481 files cannot be filled with the 480 prompts"),
         ("rewards/hps/checkpoint", None, "rewards.hps.checkpoint: is missing"),
+        ("rewards/clip/kind", "imagereward", "rewards.clip.tokenizer: is missing; kind imagereward needs"),
+        ("rewards/clip/kind", "external", "rewards.clip.program: is missing"),
         ("testsets/heldout/path", "list.txt", "testsets.heldout: give either source"),
         ("testsets/heldout/source", None, "testsets.heldout: give either source"),
         ("testsets/selected", {"source": "heldout"}, "testsets.selected: the name is taken by the training prompts"),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pnapo.config import as_json, grid, label_table, pairs_of, policies, resolve_run, runs_on, stops, validate
+from pnapo.config import as_json, grid, label_table, networks, pairs_of, policies, resolve_run, runs_on, stops, validate
 from pnapo.config.schema import Run
 
 RUNS = ("sft", "diffusion_dpo", "pnapo")
@@ -100,3 +100,22 @@ def test_labels_lie_with_the_pairs_they_are_of():
     assert label_table(elsewhere) == "pairs/{backbone}/datasets/mine/labels/hps.parquet"
     given = elsewhere.model_copy(update={"reward": "given"})
     assert label_table(given) == "prompts/datasets/mine.labels.parquet"  # the same for all backbones
+
+
+def test_a_reward_tells_its_network_and_its_file(raw):
+    external = {"kind": "external", "model": "cache/clip-flant5-xxl", "program": "envs/external/vqascore.py"}
+    raw["rewards"] |= {
+        "v2": {"kind": "hps", "model": "ViT-H-14", "checkpoint": "cache/hpsv2/HPS_v2_compressed.pt"},
+        "clip": {"kind": "clip", "model": "ViT-H-14", "weights": "laion2b_s32b_b79k"},
+        "blip": {"kind": "imagereward", "model": "cache/ImageReward", "tokenizer": "cache/bert"},
+        "vqa": external,
+    }
+    raw["metrics"] |= {
+        name: {"kind": "reward", "reward": name, "testsets": ["heldout"]} for name in ("v2", "blip", "vqa")
+    }
+    assert networks(validate(raw), ["v2", "clip", "blip", "vqa", "utility"]) == {
+        "v2": "ViT-H-14 (HPS_v2_compressed.pt)",
+        "clip": "ViT-H-14 (laion2b_s32b_b79k)",
+        "blip": "ImageReward (ImageReward.pt)",
+        "vqa": "vqascore clip-flant5-xxl",
+    }

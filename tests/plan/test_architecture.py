@@ -47,6 +47,7 @@ def test_published_counts():
     assert published("flux", 1024, 512).vae.parameters == 83_819_683
     assert encoders.open_clip(known.VIT_H).parameters == open_clip("ViT-H-14").parameters == 986_109_441
     assert open_clip("ViT-L-14-quickgelu").parameters == 427_616_513
+    assert encoders.decoder(known.QWEN2_7B, 1).parameters == 7_615_616_512  # Qwen2-7B
 
 
 def test_flops_of_the_tiny_sd3_by_hand(shipped):

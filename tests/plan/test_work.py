@@ -51,6 +51,19 @@ def test_images_and_scores(planned):
     assert not work.work(experiment, job("report")).flops
 
 
+def test_rewards_that_read_prompt_and_image_together_see_every_image(planned):
+    program = {"kind": "external", "program": "envs/external/hpsv3.py", "model": "Qwen2-VL-7B-Instruct", "batch": 8}
+    experiment = planned("config/paper.yaml", rewards={"hpsv3": program, "mine": {**program, "program": "mine.py"}})
+    scored = work.work(experiment, job("label_pairs", "sd3", "", "imagereward")).flops
+    blip = experiment.rewards["imagereward"]
+    assert scored["text and scores", "fp32"] == 40_000 * (blip.image.forward(197) + blip.text.forward(35))
+    large = experiment.rewards["hpsv3"]
+    scored = work.work(experiment, job("label_pairs", "sd3", "", "hpsv3")).flops["text and scores", "fp32"]
+    assert scored == 40_000 * (large.image.forward(1024) + large.text.forward(1024))
+    assert 16.5 < memory.peak(experiment, job("label_pairs", "sd3", "", "hpsv3")) < 24  # 8.3 B in bfloat16
+    assert experiment.rewards["mine"].parameters == experiment.rewards["hps"].parameters
+
+
 def test_paths_cost_what_they_take(planned):
     experiment = planned("config/lab.yaml", inversion={"steps": 5, "renoise": True})
     assert work.work(experiment, job("invert_pairs", "sd3", "", 0)).forward == 480 * 5 * 2

@@ -15,7 +15,7 @@ from pnapo.errors import UserError
 from pnapo.rewards import load_reward
 from pnapo.rewards.files import read_state_dict
 
-KINDS = ["hps", "pickscore", "clip", "aesthetic"]
+KINDS = ["hps", "pickscore", "clip", "aesthetic", "imagereward"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -37,7 +37,7 @@ def changed(reward, tmp_path, change):
         return reward.model_copy(update={"checkpoint": str(file)}), str(file)
     folder = tmp_path / "folder"
     shutil.copytree(reward.model.removeprefix("local-dir:"), folder)
-    change(next(folder.glob("*.safetensors")))
+    change(next(file for file in folder.iterdir() if file.suffix in (".safetensors", ".pt")))
     prefix = "local-dir:" if reward.model.startswith("local-dir:") else ""
     return reward.model_copy(update={"model": f"{prefix}{folder}"}), str(folder)
 

@@ -5,11 +5,19 @@ from collections.abc import Iterable
 from pnapo.config.checks.names import unknown
 from pnapo.config.schema import Config, Metric, TestSet
 
+NEEDED = {  # by kind: a setting, and what it is
+    "hps": ("checkpoint", "weights file"),
+    "aesthetic": ("checkpoint", "weights file"),
+    "imagereward": ("tokenizer", "tokenizer's folder"),
+    "external": ("program", "program"),
+}
+
 
 def check_rewards(config: Config) -> str | None:
     for name, reward in config.rewards.items():
-        if reward.kind in ("hps", "aesthetic") and not reward.checkpoint:
-            return f"rewards.{name}.checkpoint: is missing; kind {reward.kind} needs its weights file"
+        setting, what = NEEDED.get(reward.kind, (None, None))
+        if setting and not getattr(reward, setting):
+            return f"rewards.{name}.{setting}: is missing; kind {reward.kind} needs its {what}"
     return None
 
 

@@ -1,5 +1,6 @@
 """Who says which image of a pair is better: a reward, or several at once."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,15 +13,40 @@ GIVEN = "given"  # the labels that a data set comes with
 class Reward(Section):
     """A learned reward."""
 
-    kind: Literal["hps", "pickscore", "clip", "aesthetic"] = Field(description="How the model scores.")
+    kind: Literal["hps", "pickscore", "clip", "aesthetic", "imagereward", "external"] = Field(
+        description="How the model scores."
+    )
     model: str = Field(
-        description="hps, clip, aesthetic: an open_clip model; pickscore: a transformers CLIPModel folder."
+        description="hps, clip, aesthetic: an open_clip model; pickscore: a transformers CLIPModel folder; imagereward: the "
+        "folder of ImageReward.pt and med_config.json; external: what its program loads."
     )
     weights: str | None = Field(
         None, description="clip, aesthetic: open_clip's weights tag or file (none for local-dir)."
     )
-    checkpoint: str | None = Field(None, description="hps: the HPSv2 weights file; aesthetic: the head's weights file.")
+    checkpoint: str | None = Field(
+        None,
+        description="hps: the weights file of HPSv2 or HPSv2.1; aesthetic: the head's of v1 or v2; external: a file for its "
+        "program.",
+    )
+    tokenizer: str | None = Field(None, description="imagereward: the folder of bert-base-uncased's tokenizer.")
+    program: str | None = Field(None, description="external: the program that scores, see docs/rewards.md.")
+    python: str | None = Field(
+        None, description="external: the Python of its environment; if none, the one that runs the job."
+    )
+    scale: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="external: what tables multiply its scores by; the other kinds have their papers'."
+    )
     batch: Positive = Field(64, description="Images scored at once.")
+
+    @property
+    def network(self) -> str:
+        """The network and its weights in words, for captions: which CLIP, which version."""
+        model, file = Path(self.model.removeprefix("local-dir:")).name, self.checkpoint or self.weights
+        if self.kind == "external":
+            model = " ".join(part for part in (Path(self.program or "").stem, model) if part)
+        if self.kind == "imagereward":
+            file = "ImageReward.pt"
+        return f"{model} ({Path(file).name})" if file else model
 
 
 class Preference(Section):
