@@ -58,6 +58,13 @@ VIT_H = {  # open_clip's ViT-H-14: HPSv2, PickScore and CLIP score
     "vision_cfg": {"image_size": 224, "patch_size": 14, "width": 1280, "layers": 32, "head_width": 80},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 1024, "heads": 16, "layers": 24},
 }
+# Mask2Former Swin-S with COCO's 80 classes, as torch counts it (FlopCounterMode, transformers' model with random weights):
+# 448.7 GFLOP at 800 × 800 pixels, 107.2 at 384 × 384. Its authors publish 69 M parameters, and 313 G multiplications and
+# additions for COCO's images (800 × 1067 most often). Bytes: the rise of the process's memory by one image of 800 × 800 on a
+# CPU, rounded up.
+MASK2FORMER = {"parameters": 68_741_083, "flops": 5.0e9, "flops_a_pixel": 693.2e3, "bytes_a_pixel": 1500}
+COLOR_TEXTS = 30 * 80  # ten colours in three templates, of each class
+
 XLM_R = {  # Detoxify's multilingual model
     **{"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072, "num_hidden_layers": 12},
     **{"vocab_size": 250002, "max_position_embeddings": 514, "type_vocab_size": 1},
@@ -72,6 +79,7 @@ DOWNLOADS = {
     "black-forest-labs/FLUX.1-dev": 33.7e9,
     "yuvalkirstain/PickScore_v1": 3.9e9,
     "xswu/HPSv2": 2.0e9,
+    "facebook/mask2former-swin-small-coco-instance": 0.276e9,
     "FacebookAI/xlm-roberta-base": 0.015e9,  # without weights, which Detoxify's checkpoint has
     "poloclub/diffusiondb": 0.825e9,  # metadata-large.parquet
 }

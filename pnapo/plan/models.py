@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pnapo.artifacts import read_json
-from pnapo.config.schema import Config, Model, Reward
+from pnapo.config.schema import Config, Mask2Former, Model, Reward
 from pnapo.plan import encoders, known
 from pnapo.plan.architecture import Flops, Transformer, transformer
-from pnapo.plan.encoders import Clip, Tower, Vae
+from pnapo.plan.encoders import Clip, Detector, Tower, Vae
 
 BYTES = {"fp32": 4, "bf16": 2}
 
@@ -150,6 +150,11 @@ def reward(section: Reward) -> Clip:
         return open_clip(section.model)
     path = Path(section.model) / "config.json"
     return encoders.clip(read_json(path)) if path.is_file() else encoders.open_clip(known.VIT_H)
+
+
+def detector(section: Mask2Former) -> Detector:
+    """The networks behind GenEval-HF: Swin-S, whatever the folder holds."""
+    return Detector(**known.MASK2FORMER, clip=open_clip(section.clip))
 
 
 def safety(config: Config) -> Tower:

@@ -1,6 +1,7 @@
 """The main table for people: per backbone and test set, runs down, metrics across, the best of each column in bold."""
 
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -74,12 +75,15 @@ def main_grids(main: pd.DataFrame) -> list[Grid]:
     return grids
 
 
-def main_caption(confidence: float) -> str:
+def main_caption(confidence: float, metrics: Iterable[str] = ()) -> str:
     """What the numbers of main.md and main.tex are."""
+    detector = "GenEval-HF is by another detector than GenEval's own: its published values are not comparable. "
     return (
         f"Mean over prompts ± half of its {100 * confidence:g} % bootstrap interval (prompts resampled; images and "
         "training seeds of a prompt averaged first); best of each column in bold; a win is counted on the same prompt "
-        "and noise, ties ½. GenEval: unweighted mean of its tasks. Medians and exact intervals are in main.csv, gains "
+        "and noise, ties ½. GenEval: unweighted mean of its tasks. "
+        f"{detector if any(name.startswith('geneval_hf') for name in metrics) else ''}"
+        "Medians and exact intervals are in main.csv, gains "
         "with their intervals and sign tests in comparisons.csv, the spread over training seeds in seeds.csv. "
         "Published values are the authors' (rewards: probably medians), on their own models, settings and test lists."
     )
