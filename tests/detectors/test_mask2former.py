@@ -65,6 +65,21 @@ def test_a_floor_leaves_out_the_unlikely_and_nothing_else(detector, settings, pi
     assert seen_by(Mask2Former(settings, floor), pictures) == kept and any(kept)
 
 
+def test_the_weights_have_the_names_of_the_hubs(folder):
+    """As transformers' conversion script gave them; the library's own are others by now, and are translated in loading."""
+    swin = "model.pixel_level_module.encoder"
+    names = {
+        f"{swin}.embeddings.patch_embeddings.projection.weight",
+        f"{swin}.encoder.layers.0.blocks.0.attention.self.relative_position_bias_table",
+        f"{swin}.encoder.layers.1.blocks.0.intermediate.dense.weight",
+        f"{swin}.hidden_states_norms.stage4.weight",
+        "model.pixel_level_module.decoder.adapter_1.0.weight",
+        "model.transformer_module.decoder.layers.0.cross_attn.in_proj_weight",
+        "class_predictor.weight",
+    }
+    assert names <= load_file(folder / "model.safetensors").keys()
+
+
 def test_classes_have_genevals_names(detector):
     assert len(set(detector.classes)) == 80
     assert {"computer mouse", "tv remote", "computer keyboard", "hair drier"} <= set(detector.classes)
