@@ -69,7 +69,7 @@ rule score_images:
     input:
         images="<results>/images/{backbone}/{policy}/{testset}/manifest.json",
         testset="<results>/testsets/{testset}.parquet",
-        weights=lambda wildcards: reward_weights(CONFIG.metrics[wildcards.metric].reward),
+        weights=metric_weights,
         code=metric_code,
     output:
         "<results>/scores/{backbone}/{policy}/{testset}/{metric}.parquet",

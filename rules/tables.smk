@@ -72,6 +72,7 @@ rule main_table:
 rule geneval_table:
     input:
         scores=all_scores(GENEVAL),
+        published=CONFIG.published or [],
         code=code("geneval_table"),
     output:
         csv=report("<results>/tables/geneval.csv", category="Tables", subcategory="GenEval"),
@@ -90,12 +91,14 @@ rule geneval_table:
     params:
         folder=lambda wildcards: f"{CONFIG.results}/scores",
         config=table_settings(GENEVAL),
+        published=["--published", CONFIG.published] if CONFIG.published else [],
     message:
         "Making the table of GenEval's tasks"
     shell:
         "python workflow_scripts/geneval_table.py"
         " --scores {params.folder:q}"
         " --config {params.config:q}"
+        " {params.published:q}"
         " --out {output.csv:q}"
         " > {log:q} 2>&1"
 

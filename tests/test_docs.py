@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -121,6 +122,24 @@ def test_the_cost_beside_the_papers_is_what_the_plan_says(tmp_path):
         found = [sum(hours[rule, backbone] for rule in stage) for stage in stages]
         told = [float(cell.strip("*")) for cell in row]
         assert told[:5] == pytest.approx(found, rel=0.01, abs=0.05) and told[5] == pytest.approx(sum(found), rel=0.03)
+
+
+def test_images_are_written_as_the_official_geneval_wants_them(monkeypatch, tmp_path):
+    """Numbered folders, each with its metadata and its images 0000.png, …, whatever the order of the images."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("results/testsets", "results/images/sd3/base/geneval"):
+        Path(folder).mkdir(parents=True)
+    entries = [json.dumps({"tag": "counting", "prompt": text}) for text in ("b", "a")]
+    testset = pd.DataFrame({"prompt_id": ["1b", "0a"], "prompt": ["b", "a"], "geneval": entries})
+    testset.to_parquet("results/testsets/geneval.parquet")
+    rows = [("0a", 1, b"a1"), ("1b", 0, b"b0"), ("0a", 0, b"a0"), ("1b", 1, b"b1")]
+    images = pd.DataFrame(rows, columns=["prompt_id", "sample", "image"])
+    images.to_parquet("results/images/sd3/base/geneval/images.parquet")
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/geneval.md").read_text("utf-8"), re.S)
+    exec(code, {})
+    made = {str(file.relative_to("for-geneval")): file.read_bytes() for file in Path("for-geneval").rglob("*.*")}
+    pngs = {f"{n:05}/samples/{k:04}.png": f"{p}{k}".encode() for n, p in enumerate("ba") for k in (0, 1)}
+    assert made == pngs | {f"{n:05}/metadata.jsonl": entries[n].encode() for n in (0, 1)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

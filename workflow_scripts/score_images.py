@@ -20,10 +20,11 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.artifacts.images import Images
     from pnapo.benchmarks.scoring import score_images
 
-    if args.metric.kind == "reward":
+    networks = args.metric.kind == "reward" or args.metric.detector == "mask2former"
+    if networks:
         scripting.limit_threads()
     testset = read_table(args.testset, ["prompt_id", "prompt", "geneval", "scene"])
-    device = scripting.pick_device(args.device) if args.metric.kind == "reward" else "cpu"
+    device = scripting.pick_device(args.device) if networks else "cpu"
     write_table(args.out, score_images(Images(args.images), testset, args.metric, args.reward, device, args.testset))
 
 

@@ -1,6 +1,7 @@
 """Measure one metric on the images of one run and test set: a score for each image."""
 
 import json
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -49,14 +50,15 @@ def score_reward(
 def score_geneval(
     images: Images,
     testset: pd.DataFrame,
-    detector_name: str,
+    metric: Metric,
+    device: str = "cpu",
     origin: Path | str = "the test set",
 ) -> pd.DataFrame:
-    """1 or 0 by GenEval's rules, with tag, correct and reason.
+    """1 or 0 by GenEval's rules, with tag, correct, reason and the detector's name.
 
     Raises UserError if the list asks for a class that the detector does not know: it would count as never drawn.
     """
-    detector = load_detector(detector_name)
+    detector = load_detector(metric, device)
     entries = [json.loads(text) for text in _needed(testset, images, "geneval", "geneval", origin)]
     asked = {item["class"] for entry in entries for part in ("include", "exclude") for item in entry.get(part, [])}
     unknown = sorted(asked.difference(detector.classes))
@@ -66,12 +68,11 @@ def score_geneval(
             "choose a detector of these classes"
         )
     rows = []
-    for metadata, image in zip(entries, images):
-        correct, reason = judge(
-            metadata, detector.detect(image), lambda box, image=image: detector.color_of(image, box)
-        )
-        rows.append((float(correct), metadata["tag"], correct, reason))
-    columns = ("score", "tag", "correct", "reason")
+    for metadata, (image, found) in zip(entries, detector.look(images.map(detector.prepare))):
+        color_of = partial(detector.color_of, image)
+        correct, reason = judge(metadata, found, color_of, metric.rules)
+        rows.append((float(correct), metadata["tag"], correct, reason, detector.name))
+    columns = ("score", "tag", "correct", "reason", "detector")
     return images.table.assign(**{name: [row[i] for row in rows] for i, name in enumerate(columns)})
 
 
@@ -92,7 +93,8 @@ def score_images(
     device: str = "cpu",
     origin: Path | str = "the test set",
 ) -> pd.DataFrame:
-    """The table of scores: prompt_id, sample, score (on the scale that tables print); GenEval adds tag, correct, reason.
+    """The table of scores: prompt_id, sample, score (on the scale that tables print); GenEval adds tag, correct, reason,
+    detector.
 
     `origin` is what messages call the test set. Raises UserError if the test set lacks what the metric needs, or if a
     score is not finite.
@@ -104,7 +106,7 @@ def score_images(
     elif metric.kind == "geneval":
         if metric.detector is None:
             raise UserError("metric geneval: its detector is missing; set `detector`")
-        table = score_geneval(images, testset, metric.detector, origin)
+        table = score_geneval(images, testset, metric, device, origin)
     else:
         table = score_utility(images, testset, origin)
     bad = table.loc[~np.isfinite(table["score"]), "prompt_id"]

@@ -1,16 +1,26 @@
 """Detectors by name, imported only when they are asked for."""
 
-import importlib
-
+from pnapo.config.schema import Metric
 from pnapo.detectors import Detector
 from pnapo.errors import UserError
 
-DETECTORS = {"world": "pnapo.world.detector:WorldDetector"}
+DETECTORS = ("world", "mask2former")
 
 
-def load_detector(name: str) -> Detector:
-    """The detector of a name in `DETECTORS`. Raises UserError if there is none of that name."""
-    if name not in DETECTORS:
-        raise UserError(f"no detector is called {name}; there is {', '.join(DETECTORS)}")
-    module, attribute = DETECTORS[name].split(":")
-    return getattr(importlib.import_module(module), attribute)()
+def load_detector(metric: Metric, device: str = "cpu") -> Detector:
+    """The detector of a metric of kind geneval.
+
+    Raises UserError if there is none of its name, if its settings are missing, or if a file of it is missing or does not fit.
+    """
+    if metric.detector not in DETECTORS:
+        raise UserError(f"no detector is called {metric.detector}; there is {', '.join(DETECTORS)}")
+    if metric.detector == "world":
+        from pnapo.world.detector import WorldDetector
+
+        return WorldDetector()
+    if metric.mask2former is None:
+        raise UserError("metric geneval: detector mask2former has no settings; set `mask2former`")
+    from pnapo.detectors.mask2former import Mask2Former
+
+    floor = min(metric.rules.threshold, metric.rules.counting_threshold)
+    return Mask2Former(metric.mask2former, floor, device)

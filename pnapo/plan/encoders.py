@@ -139,6 +139,20 @@ def vision_transformer(config: Mapping[str, Any], tokens: int) -> Tower:
     return _tower(0, config["hidden_size"], *size, tokens)
 
 
+class Detector(NamedTuple):
+    """A Mask2Former of published size, and the CLIP that names colours."""
+
+    parameters: int
+    flops: float  # of an image of any size
+    flops_a_pixel: float
+    bytes_a_pixel: float  # of its activations
+    clip: Clip
+
+    def forward(self, side: int) -> float:
+        """FLOPs for an image of side × side pixels."""
+        return self.flops + self.flops_a_pixel * side**2
+
+
 class Conv(NamedTuple):
     """A convolution `size`×`size`, at 1/`down` of the picture's width."""
 

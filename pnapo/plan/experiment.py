@@ -8,7 +8,7 @@ from pnapo.config.resolve import pairs_of
 from pnapo.config.schema import Config, Run
 from pnapo.errors import UserError
 from pnapo.plan import known, models
-from pnapo.plan.encoders import Clip, Tower
+from pnapo.plan.encoders import Clip, Detector, Tower
 from pnapo.plan.jobs import SELECTED, Job, jobs_of, owners, resolved
 
 
@@ -19,6 +19,11 @@ class Experiment:
         self.config = config
         self.backbones: Mapping[str, models.Backbone] = models.backbones(config)
         self.rewards: dict[str, Clip] = {name: models.reward(reward) for name, reward in config.rewards.items()}
+        self.detectors: dict[str, Detector] = {
+            name: models.detector(metric.mask2former)
+            for name, metric in config.metrics.items()
+            if metric.detector == "mask2former"
+        }
         self.raw = _raw_prompts(config)
         self.testsets = {name: _test_prompts(config, name) for name in config.testsets}
         self._runs: dict[tuple[str, str], Run] = {}

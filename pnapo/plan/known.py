@@ -75,6 +75,12 @@ QWEN2_7B = {
 QWEN2_VIT = {"hidden_size": 1280, "num_attention_heads": 16, "intermediate_size": 5120, "num_hidden_layers": 32}
 QWEN2_VL_PARAMETERS, FLAN_T5_XXL_PARAMETERS = 8_290_000_000, 11_140_000_000
 HPSV3_TOKENS, VQASCORE_TOKENS = 1024, 700  # of language: the picture's, the instruction's and a prompt's; an assumption
+# Mask2Former Swin-S with COCO's 80 classes, as torch counts it (FlopCounterMode, transformers' model with random weights):
+# 448.7 GFLOP at 800 × 800 pixels, 107.2 at 384 × 384. Its authors publish 69 M parameters, and 313 G multiplications and
+# additions for COCO's images (800 × 1067 most often). Bytes: the rise of the process's memory by one image of 800 × 800 on a
+# CPU, rounded up.
+MASK2FORMER = {"parameters": 68_741_083, "flops": 5.0e9, "flops_a_pixel": 693.2e3, "bytes_a_pixel": 1500}
+COLOR_TEXTS = 30 * 80  # ten colours in three templates, of each class
 
 XLM_R = {  # Detoxify's multilingual model
     **{"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072, "num_hidden_layers": 12},
@@ -92,6 +98,7 @@ DOWNLOADS = {
     "xswu/HPSv2": 4.0e9,  # both versions
     "THUDM/ImageReward": 1.8e9,
     "google-bert/bert-base-uncased": 0.001e9,  # the tokenizer alone
+    "facebook/mask2former-swin-small-coco-instance": 0.276e9,
     "FacebookAI/xlm-roberta-base": 0.015e9,  # without weights, which Detoxify's checkpoint has
     "poloclub/diffusiondb": 0.825e9,  # metadata-large.parquet
 }

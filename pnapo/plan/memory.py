@@ -27,6 +27,7 @@ FRAGMENTS, CUDA = 1.05, 1.0  # factor, and GiB
 SAVED = {("full", "bf16"): 50, ("full", "fp32"): 84, ("lora", "bf16"): 32, ("lora", "fp32"): 48}
 WIDTHS = 16  # of a token that one block holds at once: its input, queries, keys, values, and the MLP of 4 widths
 PICTURES = 3  # copies of the widest activation that the VAE holds at once
+MASKS = 100  # instances of an image at most (pnapo/detectors/instances.py MOST)
 SAFETY_TOKENS = 512  # the longest prompt of the safety filter
 
 
@@ -133,7 +134,17 @@ def _label_pairs(experiment: Experiment, name: str, data: str, reward: str) -> f
 
 def _score_images(experiment: Experiment, name: str, policy: str, testset: str, metric: str) -> float:
     reward = experiment.config.metrics[metric].reward
+    if metric in experiment.detectors:
+        return _detected(experiment, experiment.backbones[name], metric)
     return _scored(experiment.rewards[reward], experiment.config.rewards[reward].batch) if reward else 0.0
+
+
+def _detected(experiment: Experiment, backbone: Backbone, metric: str) -> float:
+    """Bytes of detector and CLIP, a batch in the detector, and as many masks of one image as it can find."""
+    detector, settings = experiment.detectors[metric], experiment.config.metrics[metric].mask2former
+    masks = MASKS * max(settings.side, backbone.resolution) ** 2 * 9  # logits, probabilities, and what is inside
+    batch = settings.batch * settings.side**2 * detector.bytes_a_pixel
+    return 4 * (detector.parameters + detector.clip.parameters) + batch + masks
 
 
 def _generate_images(experiment: Experiment, name: str, policy: str, testset: str) -> float:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pnapo.artifacts import read_json
-from pnapo.config.schema import Config, Model, Reward
+from pnapo.config.schema import Config, Mask2Former, Model, Reward
 from pnapo.plan import encoders, known
 from pnapo.plan.architecture import Flops, Transformer, transformer
-from pnapo.plan.encoders import Clip, Tower, Vae
+from pnapo.plan.encoders import Clip, Detector, Tower, Vae
 
 BYTES = {"fp32": 4, "bf16": 2}
 
@@ -168,6 +168,11 @@ def _external(program: str) -> Clip:
         text = encoders.t5(known.T5)._replace(tokens=known.VQASCORE_TOKENS)
         return Clip(image.parameters + known.FLAN_T5_XXL_PARAMETERS, image, text, joint=True, size=2)
     return encoders.open_clip(known.VIT_H)._replace(size=2 if program == "mps" else 4)
+
+
+def detector(section: Mask2Former) -> Detector:
+    """The networks behind GenEval-HF: Swin-S, whatever the folder holds."""
+    return Detector(**known.MASK2FORMER, clip=open_clip(section.clip))
 
 
 def safety(config: Config) -> Tower:

@@ -12,6 +12,7 @@ from pnapo.objectives.losses import LOSSES
 from pnapo.objectives.paths import PATHS
 from pnapo.plan.experiment import Experiment
 from pnapo.plan.jobs import Job, pair_count, whole_visits
+from pnapo.plan.known import COLOR_TEXTS
 from pnapo.plan.models import Backbone
 
 # Batches that no setting names: what the modules say, which a plan cannot import (a test compares them).
@@ -112,11 +113,22 @@ def _label_pairs(experiment: Experiment, name: str, data: str, reward: str) -> W
 
 
 def _score_images(experiment: Experiment, name: str, policy: str, testset: str, metric: str) -> Work:
-    reward = experiment.config.metrics[metric].reward
+    reward, prompts = experiment.config.metrics[metric].reward, experiment.testsets[testset]
+    images = prompts * experiment.config.testsets[testset].images
+    if metric in experiment.detectors:
+        return _detect(experiment, metric, images)
     if not reward:  # the world's own metrics look at pixels alone
         return Work(0, 0, Counter())
-    prompts = experiment.testsets[testset]
-    return _score(experiment, reward, prompts * experiment.config.testsets[testset].images, prompts)
+    return _score(experiment, reward, images, prompts)
+
+
+def _detect(experiment: Experiment, metric: str, images: int) -> Work:
+    """Detection, and the colour of one object an image: GenEval asks 294 of its 553 prompts for one or two."""
+    detector, settings = experiment.detectors[metric], experiment.config.metrics[metric].mask2former
+    clip = detector.clip
+    flops = filled(images, settings.batch) * detector.forward(settings.side)
+    flops += images * clip.image.forward(clip.image.tokens) + COLOR_TEXTS * clip.text.forward(clip.text.tokens)
+    return _beside("text and scores", "fp32", flops)
 
 
 def _cache_reference(experiment: Experiment, name: str, data: str, path: str, times: str, visit: int) -> Work:

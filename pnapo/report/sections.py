@@ -54,9 +54,9 @@ def geneval_plots(results: Results, backbone: str) -> Iterator[Plot]:
             for r in part.itertuples()
         ]
         name = re.sub(r"[^\w-]+", "_", f"geneval-{backbone}-{testset}-{metric}-{task}")
-        title = label(str(task))
+        title = f"{label(str(metric))} · {label(str(task))}"
         sentence = ", ".join(f"{b.label} {b.text}" for b in bars)
-        yield Plot(name, figures.bars(name, title, bars, 0.0, (0, 1)), f"GenEval, {title}: {sentence}")
+        yield Plot(name, figures.bars(name, title, bars, 0.0, (0, 1)), f"{title}: {sentence}")
 
 
 def funnel_plot(funnel: pd.DataFrame) -> Plot:

@@ -48,6 +48,7 @@ _NAMES = {
     "imagereward": "ImageReward",
     "utility": "True utility",
     "geneval": "GenEval",
+    "geneval_hf": "GenEval-HF",
     # preferences by several rewards
     "hps_aesthetic": "HPS and aesthetic",
     # test sets

@@ -15,7 +15,7 @@ from pnapo.artifacts import write_json
 from pnapo.config.schema import Statistics
 from pnapo.errors import UserError
 from pnapo.tables.pivot import main_caption, main_grids
-from pnapo.tables.scores import BASE, BASELINE, Expected, Scores, iterate, read_run
+from pnapo.tables.scores import BASE, BASELINE, OVERALL, Expected, Scores, iterate, read_run
 from pnapo.tables.statistics import mean_interval, sign_test, win_credit
 from pnapo.tables.write import rounded, write_all
 
@@ -75,7 +75,7 @@ def _seed_row(scores: Scores, settings: Statistics) -> dict[str, float]:
 
 
 def read_published(path: Path | str) -> pd.DataFrame:
-    """Published values, columns backbone, run, testset, metric, value (and source).
+    """Published values, columns backbone, run, testset, metric, value (and source; and task, of GenEval's, empty for overall).
 
     Raises UserError for a missing file, column or number, or two values for one cell.
     """
@@ -92,10 +92,12 @@ def read_published(path: Path | str) -> pd.DataFrame:
     if numbers.isna().any():
         line = int(np.flatnonzero(numbers.isna())[0]) + 2
         raise UserError(f"{path}: line {line}: value {frame['value'].iloc[line - 2]!r} is not a number")
-    if frame.duplicated(_KEY).any():
-        line = int(np.flatnonzero(frame.duplicated(_KEY))[0]) + 2
+    frame["task"] = frame["task"].replace("", OVERALL) if "task" in frame else OVERALL
+    cell = [*_KEY, "task"]
+    if frame.duplicated(cell).any():
+        line = int(np.flatnonzero(frame.duplicated(cell))[0]) + 2
         raise UserError(f"{path}: line {line}: a second value for the same backbone, run, testset and metric")
-    return frame[_KEY].assign(published=numbers)
+    return frame[cell].assign(published=numbers)
 
 
 def main_tables(root: Path | str, expected: Expected, published: pd.DataFrame | None = None) -> MainTables:
@@ -129,7 +131,8 @@ def main_tables(root: Path | str, expected: Expected, published: pd.DataFrame | 
     if published is None:
         table["published"] = np.nan
     else:
-        table = table.merge(published, how="left", on=_KEY)
+        whole = published[published["task"] == OVERALL].drop(columns="task")
+        table = table.merge(whole, how="left", on=_KEY)
     return MainTables(table, pd.DataFrame(comparisons, columns=COMPARISONS), pd.DataFrame(seeds, columns=SEEDS))
 
 
@@ -152,7 +155,8 @@ def write_main(tables: MainTables, expected: Expected, out: Path, means: Path) -
         "Spread over training seeds: the mean of each seed's mean, their standard deviation (empty for one seed) and "
         "extremes.",
     )
-    write_all(tables.main, out, main_caption(confidence, expected.scored_by), grids=main_grids(rounded(tables.main)))
+    caption = main_caption(confidence, expected.scored_by, tables.main["metric"].unique())
+    write_all(tables.main, out, caption, grids=main_grids(rounded(tables.main)))
     write_json(means, metrics(tables.main))
 
 

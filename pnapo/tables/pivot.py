@@ -1,7 +1,7 @@
 """The main table for people: per backbone and test set, runs down, metrics across, the best of each column in bold."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -81,12 +81,15 @@ def scored_by(networks: Mapping[str, str]) -> str:
     return f"Scored by: {told}." if told else ""
 
 
-def main_caption(confidence: float, networks: Mapping[str, str]) -> str:
+def main_caption(confidence: float, networks: Mapping[str, str], metrics: Iterable[str] = ()) -> str:
     """What the numbers of main.md and main.tex are, and which networks gave them."""
+    detector = "GenEval-HF is by another detector than GenEval's own: its published values are not comparable. "
     text = (
         f"Mean over prompts ± half of its {100 * confidence:g} % bootstrap interval (prompts resampled; images and "
         "training seeds of a prompt averaged first); best of each column in bold; a win is counted on the same prompt "
-        "and noise, ties ½. GenEval: unweighted mean of its tasks. Medians and exact intervals are in main.csv, gains "
+        "and noise, ties ½. GenEval: unweighted mean of its tasks. "
+        f"{detector if any(name.startswith('geneval_hf') for name in metrics) else ''}"
+        "Medians and exact intervals are in main.csv, gains "
         "with their intervals and sign tests in comparisons.csv, the spread over training seeds in seeds.csv. "
         "Published values are the authors' (rewards: probably medians), on their own models, settings and test lists."
     )

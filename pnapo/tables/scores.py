@@ -15,6 +15,7 @@ from pnapo.errors import UserError
 
 BASE = "base"
 BASELINE = "diffusion_dpo"  # the run that win_vs_dpo refers to
+OVERALL = "overall"  # GenEval's score over all tasks
 
 
 class Expected(BaseModel):
@@ -150,6 +151,12 @@ def differences(
 def is_tagged(root: Path | str, expected: Expected, testset: str, metric: str) -> bool:
     """Whether a metric is GenEval's: its files name each prompt's task."""
     return "tag" in read_table(score_path(root, expected.backbones[0], BASE, testset, metric)).columns
+
+
+def detector_of(root: Path | str, expected: Expected, testset: str, metric: str) -> str:
+    """The detector behind GenEval's scores; "" if the files do not say."""
+    frame = read_table(score_path(root, expected.backbones[0], BASE, testset, metric))
+    return str(frame["detector"].iloc[0]) if "detector" in frame and len(frame) else ""
 
 
 def iterate(expected: Expected) -> Iterator[tuple[str, str, str, str]]:

@@ -4,12 +4,13 @@ It implements the detector interface of GenEval (`pnapo.detectors`): boxes with 
 for each. Scores are template overlaps stretched so that a cleanly drawn shape scores above .9.
 """
 
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 import numpy as np
 from scipy import ndimage
 
-from pnapo.detectors import Detection
+from pnapo.detectors import Detection, Seen
 from pnapo.world.render import SPRITE, sprite
 from pnapo.world.scenes import BACKGROUNDS, COLORS, SHAPES
 
@@ -69,6 +70,15 @@ class WorldDetector:
                 box = (columns.start, rows.start, columns.stop, rows.stop)
                 found.append(Detection(shape, float(score), tuple(map(float, box)), mask, _NAMES[index]))
         return sorted(found, key=lambda d: -d.score)
+
+    def prepare(self, image: np.ndarray) -> Seen:
+        """The image as it is, and nothing beside it: there is no network."""
+        return image, None
+
+    def look(self, prepared: Iterable[Seen]) -> Iterator[tuple[np.ndarray, list[Detection]]]:
+        """Each image and the objects in it."""
+        for image, _ in prepared:
+            yield image, self.detect(image)
 
     def color_of(self, image: np.ndarray, detection: Detection) -> str:
         """The detection's colour name (known exactly here; CLIP judges it at paper scale)."""

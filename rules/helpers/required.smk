@@ -47,6 +47,9 @@ require("prompts.source.path", CONFIG.prompts.source.path)
 require("published", CONFIG.published)
 for name, testset in CONFIG.testsets.items():
     require(f"testsets.{name}.path", testset.path)
+for name, metric in CONFIG.metrics.items():
+    if metric.detector == "mask2former":
+        require(f"metrics.{name}.mask2former.model", metric.mask2former.model, os.path.isdir)
 for name, dataset in CONFIG.datasets.items():
     require(f"datasets.{name}.path", dataset.path, os.path.exists)
     if not dataset_files(name):

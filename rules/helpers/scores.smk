@@ -1,6 +1,8 @@
 # Rewards and metrics: their weights and code, and the images and scores of every policy.
 from typing import get_args
 
+from pnapo.config.schema import Reward
+
 GENEVAL = [name for name, metric in CONFIG.metrics.items() if metric.kind == "geneval"]
 
 
@@ -10,17 +12,32 @@ def reward_weights(reward):
     return weights(found.model, found.weights, found.checkpoint, found.tokenizer, found.program) if found else []
 
 
+def metric_weights(wildcards):
+    """What stands for the weights that a metric is computed with, a reward's or a detector's."""
+    metric = CONFIG.metrics[wildcards.metric]
+    own = metric.mask2former if metric.detector == "mask2former" else None
+    return weights(own.model, own.clip, own.weights) if own else reward_weights(metric.reward)
+
+
+def reward_kinds(but=None):
+    """The sources of each kind of reward, but one."""
+    kinds = get_args(Reward.model_fields["kind"].annotation)
+    return [f"rewards/{kind}." for kind in kinds if kind != but]
+
+
 def reward_code(script, reward):
     """The sources of a script that computes one reward."""
-    kinds = get_args(type(CONFIG.rewards[reward]).model_fields["kind"].annotation)
-    return code(script, skip=[f"rewards/{kind}." for kind in kinds if kind != CONFIG.rewards[reward].kind])
+    return code(script, skip=["detectors/", "benchmarks/geneval", "world/", *reward_kinds(but=CONFIG.rewards[reward].kind)])
 
 
 def metric_code(wildcards):
     """The sources of score_images.py for one metric."""
     metric = CONFIG.metrics[wildcards.metric]
+    if metric.detector == "mask2former":
+        return code("score_images", skip=["world/", *reward_kinds()])
     if metric.kind == "geneval":
-        return code("score_images", skip=["rewards/", "world/utility"])
+        networks = [f"detectors/{name}" for name in ("mask2former", "instances", "colors")]
+        return code("score_images", skip=["rewards/", "world/utility", *networks])
     if metric.kind == "utility":
         return code("score_images", skip=["rewards/", "detectors/", "benchmarks/geneval"])
     return reward_code("score_images", metric.reward)

@@ -41,7 +41,7 @@ def texts_of(bench, images, column):
 def test_geneval_judges_each_image_by_its_own_prompts_metadata(bench, drawn):
     images = Images(drawn)
     table = score_images(images, bench.testset, GENEVAL)
-    assert list(table.columns) == ["prompt_id", "sample", "score", "tag", "correct", "reason"]
+    assert list(table.columns) == ["prompt_id", "sample", "score", "tag", "correct", "reason", "detector"]
     detector = WorldDetector()
     for row, image, text in zip(table.itertuples(), images, texts_of(bench, images, "geneval")):
         entry = json.loads(text)
@@ -88,7 +88,7 @@ def test_geneval_asks_for_a_detector_that_exists(bench, drawn):
     images = Images(drawn)
     with pytest.raises(UserError, match="metric geneval: its detector is missing"):
         score_images(images, bench.testset, GENEVAL.model_copy(update={"detector": None}))
-    with pytest.raises(UserError, match="no detector is called yolo; there is world"):
+    with pytest.raises(UserError, match="no detector is called yolo; there is world, mask2former"):
         score_images(images, bench.testset, GENEVAL.model_copy(update={"detector": "yolo"}))
 
 

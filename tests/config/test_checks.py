@@ -27,6 +27,21 @@ from pnapo.config import validate
         ("metrics/hps/reward", None, "metrics.hps.reward: no reward is called None"),
         ("metrics/hps/reward", "hpz", "metrics.hps.reward: no reward is called hpz; did you mean hps?"),
         ("metrics/geneval/detector", None, "metrics.geneval.detector: is missing"),
+        ("metrics/geneval/detector", "mask2former", "metrics.geneval.mask2former: is missing"),
+        (
+            "metrics/geneval",
+            {
+                **{"kind": "geneval", "detector": "mask2former", "testsets": ["geneval"]},
+                "mask2former": {"model": "m", "clip": "c"},
+            },
+            "metrics.geneval.detector: mask2former, but the name of a metric begins with geneval_hf if its detector is",
+        ),
+        (
+            "metrics/geneval_hf",
+            {"kind": "geneval", "detector": "world", "testsets": ["geneval"]},
+            "metrics.geneval_hf.detector: world, but the name of a metric begins with geneval_hf if its detector is mask",
+        ),
+        ("metrics/geneval_hf", {"kind": "utility", "testsets": ["heldout"]}, "metrics.geneval_hf.kind: utility, but"),
         ("metrics/geneval/testsets", ["heldout"], "metrics.geneval.testsets: heldout has no GenEval metadata"),
         ("testsets/heldout", {"path": "list.txt"}, "metrics.utility.testsets: heldout comes from a file"),
         ("runs/base", {}, "runs.base: the name is taken by the untrained model"),

@@ -64,6 +64,23 @@ def test_rewards_that_read_prompt_and_image_together_see_every_image(planned):
     assert experiment.rewards["mine"].parameters == experiment.rewards["hps"].parameters
 
 
+def test_geneval_hf_is_a_detector_and_a_clip(planned):
+    """2,212 images in batches of 8, of 800 × 800 pixels, and a colour each."""
+    experiment = planned("config/paper.yaml")
+    done = work.work(experiment, job("score_images", "sd3", "base", "geneval", "geneval_hf"))
+    detector = experiment.detectors["geneval_hf"]
+    assert detector.forward(800) == pytest.approx(448.68e9, rel=1e-3) and detector.forward(384) == pytest.approx(
+        107.25e9, rel=1e-3
+    )
+    clip = detector.clip
+    colours = 2212 * clip.image.forward(257) + 2400 * clip.text.forward(77)
+    assert done.flops == {("text and scores", "fp32"): 2216 * detector.forward(800) + colours}
+    held = 4 * (68_741_083 + 427_616_513) + 8 * 800**2 * 1500 + 100 * 1024**2 * 9
+    assert memory.peak(experiment, job("score_images", "sd3", "base", "geneval", "geneval_hf")) == pytest.approx(
+        held / 2**30 * 1.05 + 1
+    )
+
+
 def test_paths_cost_what_they_take(planned):
     experiment = planned("config/lab.yaml", inversion={"steps": 5, "renoise": True})
     assert work.work(experiment, job("invert_pairs", "sd3", "", 0)).forward == 480 * 5 * 2
@@ -97,6 +114,7 @@ def test_lists_of_known_and_unknown_length(planned, tmp_path):
         ("pnapo/benchmarks/generation.py", r"^BATCH = (\d+)", work.IMAGES_AT_ONCE),
         ("pnapo/lab/geometry.py", r"^BATCH = (\d+)", work.IMAGES_AT_ONCE),
         ("pnapo/lab/geometry.py", r"^TIMES = (\d+)", work.GEOMETRY_TIMES),
+        ("pnapo/detectors/instances.py", r"^MOST = (\d+)", memory.MASKS),
         ("pnapo/training/reference.py", r"^ROWS = (\d+)", work.REFERENCE_AT_ONCE),
         ("pnapo/backbones/base.py", r"def encode_prompts\(.*batch: int = (\d+)", work.EMBED_AT_ONCE),
     ],

@@ -21,11 +21,41 @@ def test_tasks_and_overall(put, script, tmp_path):
     assert "**0.750 ±0.000**" in out.with_suffix(".md").read_text()
 
 
+def test_genevals_hf_says_so_and_published_values_stand_beside_it(put, script, tmp_path):
+    """All six tasks, one prompt each but counting with two: overall is the mean of tasks, not of prompts."""
+    tasks = ["single_object", "two_object", "counting", "colors", "position", "color_attr"]
+    tags = {f"{task}{k}": task for task in tasks for k in range(1 + (task == "counting"))}
+    scores = {name: [1.0 if task in tasks[:3] else 0.0] for name, task in tags.items()}
+    for policy in ("base", "sft-s0"):
+        put(policy, scores, "geneval_hf", "geneval", tags=tags, detector="mask2former")
+    (tmp_path / "published.csv").write_text(
+        "backbone,run,testset,metric,task,value\nsd3,base,geneval,geneval_hf,,0.68\nsd3,base,geneval,geneval_hf,counting,0.6\n"
+    )
+    config = json.dumps({"backbones": ["sd3"], "runs": {"sft": [0]}, "metrics": {"geneval_hf": ["geneval"]}})
+    shared = ["--scores", tmp_path / "scores", "--config", config, "--published", tmp_path / "published.csv"]
+    script("geneval_table", *shared, "--out", tmp_path / "geneval.csv")
+    script("main_table", *shared, "--out", tmp_path / "main.csv", "--metrics", tmp_path / "means.json")
+    table = pd.read_csv(tmp_path / "geneval.csv")
+    assert table["task"].tolist() == [*tasks, "overall"] * 2 and set(table["detector"]) == {"mask2former"}
+    assert table["accuracy"].tolist() == [1, 1, 1, 0, 0, 0, 0.5] * 2
+    assert table.set_index(["run", "task"])["published"].dropna().to_dict() == {
+        ("base", "counting"): 0.6,
+        ("base", "overall"): 0.68,
+    }
+    main = pd.read_csv(tmp_path / "main.csv").set_index("run")
+    assert main["mean"].tolist() == [0.5, 0.5] and main.loc["base", "published"] == 0.68
+    text = (tmp_path / "geneval.md").read_text()
+    assert "GenEval prompts (GenEval-HF, detector mask2former)" in text and "  published" in text
+    assert "GenEval-HF is by another detector" in (tmp_path / "main.md").read_text()
+
+
 def test_nothing_but_a_header_without_geneval(put, script, tmp_path):
     put("base", {"a": [0.3]})
     config = json.dumps({"backbones": ["sd3"], "runs": {}, "metrics": {"hps": ["heldout"]}})
     script("geneval_table", "--scores", tmp_path / "scores", "--config", config, "--out", tmp_path / "g.csv")
-    assert (tmp_path / "g.csv").read_text() == "backbone,run,testset,metric,task,n,accuracy,ci_low,ci_high\n"
+    assert (tmp_path / "g.csv").read_text() == (
+        "backbone,run,testset,metric,task,n,accuracy,ci_low,ci_high,detector,published\n"
+    )
 
 
 @pytest.mark.parametrize("config", ['{"backbones": ["sd3"]}', "{", '{"backbones": 3, "runs": {}, "metrics": {}}'])

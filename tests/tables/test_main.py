@@ -84,6 +84,15 @@ def test_published_stands_beside_its_row(scores, tmp_path):
         read_published(csv)
 
 
+def test_published_tasks_of_geneval_are_not_its_overall_value(scores, tmp_path):
+    csv, head = tmp_path / "published.csv", "backbone,run,testset,metric,task,value\n"
+    csv.write_text(f"{head}sd3,pnapo,heldout,hps,counting,0.4\n")
+    assert main_tables(scores, EXPECTED, read_published(csv)).main["published"].isna().all()
+    csv.write_text(f"{head}sd3,pnapo,heldout,hps,,0.4\nsd3,pnapo,heldout,hps,overall,0.5\n")
+    with pytest.raises(UserError, match="line 3: a second value for the same"):
+        read_published(csv)
+
+
 def test_shipped_published_values_are_readable():
     table = read_published("assets/published.csv")
     row = table.set_index(["backbone", "run", "testset", "metric"]).loc[("flux_dev", "pnapo", "opdv1", "hps")]

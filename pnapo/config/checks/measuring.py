@@ -11,6 +11,7 @@ NEEDED = {  # by kind: a setting, and what it is
     "imagereward": ("tokenizer", "tokenizer's folder"),
     "external": ("program", "program"),
 }
+HF = "geneval_hf"  # what tables call GenEval-HF
 
 
 def check_rewards(config: Config) -> str | None:
@@ -36,8 +37,10 @@ def check_metrics(config: Config) -> str | None:
         where = f"metrics.{name}"
         if metric.kind == "reward" and metric.reward not in config.rewards:
             return unknown(f"{where}.reward", str(metric.reward), "reward", config.rewards)
-        if metric.kind == "geneval" and metric.detector is None:
-            return f"{where}.detector: is missing; kind geneval needs a detector"
+        if metric.kind == "geneval" and (problem := _detector(name, metric)):
+            return f"{where}.{problem}"
+        if metric.kind != "geneval" and name.startswith(HF):
+            return f"{where}.kind: {metric.kind}, but names that begin with {HF} are GenEval-HF's; rename the metric"
         for testset in metric.testsets:
             if testset not in config.testsets:
                 return unknown(f"{where}.testsets", testset, "test set", config.testsets)
@@ -45,6 +48,20 @@ def check_metrics(config: Config) -> str | None:
                 return f"{where}.testsets: {testset} {problem}"
         if len(set(metric.testsets)) != len(metric.testsets):
             return f"{where}.testsets: a name stands twice"
+    return None
+
+
+def _detector(name: str, metric: Metric) -> str | None:
+    """What is wrong with the detector of a metric of kind geneval. The name says whose score it is, in every table."""
+    if metric.detector is None:
+        return "detector: is missing; kind geneval needs a detector"
+    if metric.detector == "mask2former" and metric.mask2former is None:
+        return "mask2former: is missing; detector mask2former needs its folder and a CLIP"
+    if (metric.detector == "mask2former") != name.startswith(HF):
+        return (
+            f"detector: {metric.detector}, but the name of a metric begins with {HF} if its detector is mask2former, "
+            "and only then; rename the metric"
+        )
     return None
 
 

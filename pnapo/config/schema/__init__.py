@@ -7,7 +7,7 @@ they drift. Names are imported from here: `from pnapo.config.schema import Run`.
 from pnapo.config.schema.base import Factor, Name, Positive, Probability, Section
 from pnapo.config.schema.config import Config
 from pnapo.config.schema.lab import Budget, Claims, Lab, Tuning
-from pnapo.config.schema.measuring import Metric, Statistics, TestSet
+from pnapo.config.schema.measuring import Mask2Former, Metric, Rules, Statistics, TestSet
 from pnapo.config.schema.models import Download, Model, Sampling
 from pnapo.config.schema.pairs import Dataset, Inversion, Pairs, Truncation
 from pnapo.config.schema.prompts import Clusters, NearDuplicates, Prompts, Safety, Selection, Semantic, Source
@@ -27,6 +27,7 @@ __all__ = [
     "Inversion",
     "Lab",
     "LossName",
+    "Mask2Former",
     "Metric",
     "Model",
     "Name",
@@ -39,6 +40,7 @@ __all__ = [
     "Probability",
     "Prompts",
     "Reward",
+    "Rules",
     "Run",
     "Safety",
     "Sampling",

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pnapo.config.schema.base import Name, Positive, Section
+from pnapo.config.schema.base import Name, Positive, Probability, Section
 
 
 class TestSet(Section):
@@ -22,6 +22,34 @@ class TestSet(Section):
     seed: int = Field(1, ge=0, description="Seed of the test noises, the same for every run.")
 
 
+class Mask2Former(Section):
+    """The detector of GenEval-HF: transformers' Mask2Former, and a CLIP that names colours."""
+
+    model: str = Field(description="A transformers Mask2FormerForUniversalSegmentation folder of COCO's classes.")
+    clip: str = Field(
+        description="The open_clip model that names the colours of objects; GenEval's is ViT-L/14 (OpenAI)."
+    )
+    weights: str | None = Field(None, description="Its weights: open_clip's tag or file (none for local-dir).")
+    side: Positive = Field(800, description="Pixels of an image's shortest side as the detector sees it.")
+    batch: Positive = Field(8, description="Images looked at at once.")
+
+
+class Rules(Section):
+    """GenEval's thresholds. The defaults are the official ones."""
+
+    threshold: Probability = Field(0.3, description="Objects count if they score more.")
+    counting_threshold: Probability = Field(0.9, description="The same for the task of counting.")
+    max_objects: Positive = Field(16, description="So many objects of a class are kept, the best.")
+    max_overlap: Probability = Field(
+        1.0, description="Objects that overlap a better one of their class so much (IoU) do not count; 1: all do."
+    )
+    position_threshold: float = Field(
+        0.1,
+        ge=0,
+        description="So much of their summed sizes is taken from the distance of two objects, along each axis.",
+    )
+
+
 class Metric(Section):
     """A number measured on the images of every run."""
 
@@ -29,7 +57,13 @@ class Metric(Section):
         description="A reward, GenEval's rules, or the world's true utility."
     )
     reward: Name | None = Field(None, description="kind reward: its name under `rewards`.")
-    detector: Literal["world"] | None = Field(None, description="kind geneval: the object detector.")
+    detector: Literal["world", "mask2former"] | None = Field(
+        None,
+        description="kind geneval: the object detector. With mask2former the metric's name begins with geneval_hf, so that "
+        "no table takes its score for the official one.",
+    )
+    mask2former: Mask2Former | None = Field(None, description="kind geneval: the settings of detector mask2former.")
+    rules: Rules = Field(Rules(), description="kind geneval: its thresholds.")
     testsets: list[Name] = Field(min_length=1, description="Test sets it is measured on.")
 
 
