@@ -99,7 +99,8 @@ def write_distinct(
         final = pa.schema([*kept, *((name, values.type) for name, values in beside.items())])
         with atomic_path(out) as temporary, pq.ParquetWriter(temporary, final, **FORM) as writer:
             first = 0
-            for batch in pq.ParquetFile(f"{folder}/texts.parquet").iter_batches(ROWS, use_threads=False):
+            texts = pq.ParquetFile(f"{folder}/texts.parquet", pre_buffer=False)
+            for batch in texts.iter_batches(ROWS, use_threads=False):
                 others = [values[first : first + len(batch)] for values in beside.values()]
                 writer.write_table(pa.table([*batch.columns, *others], schema=final))
                 first += len(batch)

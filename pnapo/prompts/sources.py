@@ -23,7 +23,9 @@ ROWS = 1 << 17  # of a parquet file, read at once
 
 def _parquet(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
     try:
-        file = pq.ParquetFile(path, page_checksum_verification=True, buffer_size=1 << 20)  # not a column at once
+        # Without these, a column of a row group (which may be the whole file) would lie in memory.
+        streamed = {"pre_buffer": False, "buffer_size": 1 << 20}
+        file = pq.ParquetFile(path, page_checksum_verification=True, **streamed)
         names = file.schema_arrow.names
         missing = [column for column in columns if column not in names]
         if missing:
