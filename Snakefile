@@ -21,6 +21,7 @@ from pnapo.config import (
 from pnapo.config.loading import read_yaml
 from pnapo.config.schema import WITHOUT_BETA
 from pnapo.errors import UserError
+from pnapo.needs import MADE, missing, record_of, told
 from pnapo.orphans import cancel_orphans
 from pnapo.provenance import save as save_provenance
 

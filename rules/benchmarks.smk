@@ -1,7 +1,7 @@
 # Benchmarks: images of every policy on every test set with the same noises, then one score file for each metric.
 rule write_testset:
     input:
-        path=lambda wildcards: CONFIG.testsets[wildcards.testset].path or [],
+        path=lambda wildcards: testset_files(wildcards.testset),
         code=code("write_testset"),
     output:
         "<results>/testsets/{testset}.parquet",
@@ -16,7 +16,7 @@ rule write_testset:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=testset_settings("source", "path", "column", "count"),
+        settings=testset_settings("source", "path", "column", "category", "count"),
     message:
         "Writing the {wildcards.testset} test prompts"
     shell:

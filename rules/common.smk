@@ -7,6 +7,7 @@ from pathlib import Path
 
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
+from pnapo.artifacts.files import files_of
 from pnapo.sources import closure
 
 # Every shell command starts with this. `python` is the interpreter that runs Snakemake or, with `--sdm conda`, that of
@@ -75,9 +76,9 @@ def weights(*paths):
 
 
 def model_weights(backbone):
-    """What stands for the weights of a backbone. Its pipeline folder has to be there."""
+    """What stands for the weights of a backbone; of one that is missing, nothing (helpers/required.smk), unless it is made."""
     path = CONFIG.models[backbone].path
-    return weights(path) or f"{path}/model_index.json"
+    return weights(path) or ([f"{path}/model_index.json"] if path.startswith(MADE) else [])
 
 
 def model(wildcards):

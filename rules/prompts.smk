@@ -1,6 +1,7 @@
 # From raw prompts to training prompts (paper, section 4.1). Each step keeps what it removed, for the funnel table.
 PROMPTS = CONFIG.prompts
 WORLD_SOURCE = PROMPTS.source.path is None
+SCORED = PROMPTS.safety.kind == "column"  # the list says how unsafe a prompt is, and no model has to
 STEPS = ("safe", "unique", "distinct")
 
 
@@ -34,7 +35,7 @@ rule write_source:
 
 rule read_source:
     input:
-        source="<results>/prompts/source.parquet" if WORLD_SOURCE else PROMPTS.source.path,
+        source="<results>/prompts/source.parquet" if WORLD_SOURCE else files_of(PROMPTS.source.path),
         code=code("read_source"),
     output:
         "<results>/prompts/all.parquet",
@@ -51,12 +52,14 @@ rule read_source:
     params:
         settings=settings(PROMPTS.source, "path", "column"),
         world_source=lambda wildcards, input: ["--world-source", input.source] if WORLD_SOURCE else [],
+        score=["--score", PROMPTS.safety.column] if SCORED else [],
     message:
         "Reading the raw prompts"
     shell:
         "python workflow_scripts/read_source.py"
         " --settings {params.settings:q}"
         " {params.world_source:q}"
+        " {params.score:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
 
@@ -64,7 +67,7 @@ rule read_source:
 rule filter_unsafe:
     input:
         prompts="<results>/prompts/all.parquet",
-        weights=weights(PROMPTS.safety.checkpoint, PROMPTS.safety.config_path),
+        weights=[] if SCORED else weights(PROMPTS.safety.checkpoint, PROMPTS.safety.config_path),
         code=code("filter_unsafe"),
     output:
         kept="<results>/prompts/safe.parquet",
@@ -79,12 +82,12 @@ rule filter_unsafe:
     resources:
         mem_mb=3000,
         runtime=240,
-        gpu=GPU,
+        gpu=0 if SCORED else GPU,
         device=DEVICE,
     params:
         settings=settings(PROMPTS.safety),
     message:
-        "Removing unsafe prompts with Detoxify"
+        "Removing unsafe prompts"
     shell:
         "python workflow_scripts/filter_unsafe.py"
         " --prompts {input.prompts:q}"

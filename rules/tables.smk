@@ -35,7 +35,7 @@ rule funnel_table:
 rule main_table:
     input:
         scores=all_scores(),
-        published=CONFIG.published or [],
+        published=files_of(CONFIG.published or ""),
         code=code("main_table"),
     output:
         csv=report("<results>/tables/main.csv", category="Tables", subcategory="main"),

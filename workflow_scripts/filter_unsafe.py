@@ -1,4 +1,4 @@
-"""Remove unsafe prompts with Detoxify."""
+"""Remove unsafe prompts."""
 
 import argparse
 
@@ -18,9 +18,12 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.artifacts import read_table, write_table
     from pnapo.prompts.safety import remove_unsafe
 
-    scripting.limit_threads()
-    table = read_table(args.prompts, ["prompt_id", "prompt"])
-    kept, removed = remove_unsafe(table, args.settings, scripting.pick_device(args.device))
+    given = args.settings.kind == "column"
+    table = read_table(args.prompts, ["prompt_id", "prompt", *(["score"] if given else [])])
+    if not given:
+        scripting.limit_threads()
+    device = "cpu" if given else scripting.pick_device(args.device)  # no model, no torch
+    kept, removed = remove_unsafe(table, args.settings, device)
     write_table(args.removed, removed)
     write_table(args.out, kept)
 

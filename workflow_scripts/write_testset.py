@@ -21,7 +21,8 @@ def main(argv: list[str] | None = None) -> None:
     else:
         from pnapo.benchmarks.testsets import read_testset
 
-        table = read_testset(args.settings.path, args.settings.column, args.settings.count)
+        wanted = args.settings
+        table = read_testset(wanted.path, wanted.column, wanted.count, wanted.category)
     write_table(args.out, table)
 
 

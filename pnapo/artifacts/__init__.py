@@ -1,12 +1,13 @@
 """Files that are whole or not there: atomic writes, tables, tensors and manifests."""
 
-from pnapo.artifacts.files import atomic_path, prompt_id, prompt_of, read_json, sha256, write_json, write_text
+from pnapo.artifacts.files import atomic_path, files_of, prompt_id, prompt_of, read_json, sha256, write_json, write_text
 from pnapo.artifacts.manifest import read_manifest, require_intact, verify_manifest, write_manifest
 from pnapo.artifacts.tables import read_table, write_csv, write_table
 from pnapo.artifacts.tensors import read_metadata, read_tensors, tensor_writer, write_checkpoint, write_tensors
 
 __all__ = [
     "atomic_path",
+    "files_of",
     "prompt_id",
     "prompt_of",
     "read_json",

@@ -1,5 +1,6 @@
 """Atomic writes, JSON and hashes."""
 
+import glob
 import hashlib
 import json
 import os
@@ -68,3 +69,15 @@ def sha256(path: Path | str) -> str:
     """The SHA-256 of a file, as hex."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def files_of(path: Path | str, suffix: str = ".parquet") -> list[str]:
+    """The files that a path means, in order: those of a folder with the suffix, those that fit its pattern, or itself.
+
+    A pattern has *, ? or [ in it, and no file of that very name is there. What does not exist is left out.
+    """
+    if os.path.isdir(path):
+        return sorted(str(file) for file in Path(path).glob(f"*{suffix}"))
+    if os.path.exists(path):
+        return [str(path)]
+    return sorted(filter(os.path.isfile, glob.glob(str(path)))) if glob.has_magic(str(path)) else []

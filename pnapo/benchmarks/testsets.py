@@ -1,16 +1,16 @@
-"""Test prompts from files: plain lists, and GenEval's metadata."""
+"""Test prompts from files: plain lists (HPDv2's four, PartiPrompts, Open Image Preferences), and GenEval's metadata."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from pnapo.artifacts import prompt_id
 from pnapo.benchmarks.geneval import problem
 from pnapo.errors import UserError
 from pnapo.prompts.sources import load_prompts
 
-COLUMNS = ("prompt_id", "prompt", "geneval", "scene")
+COLUMNS = ("prompt_id", "prompt", "geneval", "scene", "category")
 
 
 def _geneval_entries(path: Path) -> dict[str, str]:
@@ -32,20 +32,23 @@ def _geneval_entries(path: Path) -> dict[str, str]:
     return entries
 
 
-def read_testset(path: Path | str, column: str = "prompt", count: int | None = None) -> pd.DataFrame:
-    """The first `count` distinct prompts of a list: columns prompt_id, prompt, geneval (JSON or ""), scene ("").
+def read_testset(
+    path: Path | str | Sequence[str], column: str = "prompt", count: int | None = None, category: str | None = None
+) -> pd.DataFrame:
+    """The first `count` distinct prompts of a list, or of several one after the other.
 
-    Raises UserError if the file is missing, damaged or empty, lacks the column, or holds a GenEval entry without sense.
+    Columns prompt_id, prompt, geneval (JSON or ""), scene ("") and category: that of the column `category`, else of several
+    lists the name of the file without suffix, else "". A prompt in several lists belongs to the first.
+
+    Raises UserError if a file is missing, damaged or empty, lacks a column, or holds a GenEval entry without sense.
     """
-    table = load_prompts(path, column)
-    entries = _geneval_entries(Path(path))
-    prompts = list(table["prompt"])[:count]
-    return pd.DataFrame(
-        {
-            "prompt_id": [prompt_id(text) for text in prompts],
-            "prompt": prompts,
-            "geneval": [entries.get(text, "") for text in prompts],
-            "scene": "",
-        },
-        columns=list(COLUMNS),
-    )
+    paths = [path] if isinstance(path, (str, Path)) else list(path)
+    tables = []
+    for file in map(Path, paths):
+        table = load_prompts(file, column, [category] if category else [])
+        entries = _geneval_entries(file)
+        table["geneval"] = [entries.get(text, "") for text in table["prompt"]]
+        kinds = table[category].fillna("").astype(str) if category else file.stem if len(paths) > 1 else ""
+        tables.append(table.assign(scene="", category=kinds))
+    joined = pd.concat(tables, ignore_index=True).drop_duplicates("prompt_id", ignore_index=True)
+    return joined[list(COLUMNS)].head(len(joined) if count is None else count)

@@ -76,7 +76,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # Sections whose entries have names of the user's choice.
-NAMED = ("models", "rewards", "preferences", "datasets", "testsets", "metrics", "runs")
+NAMED = ("models", "rewards", "preferences", "datasets", "testsets", "metrics", "runs", "downloads")
 
 
 def _taken_away(raw: Mapping[str, Any]) -> dict[str, Any]:

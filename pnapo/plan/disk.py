@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from pnapo.needs import record_of
 from pnapo.plan import known
 from pnapo.plan.experiment import Experiment
 from pnapo.plan.jobs import Job
@@ -96,16 +97,21 @@ DISK: dict[str, Callable[..., Disk]] = {
 
 
 class Fetched(NamedTuple):
-    """A download: bytes at least, if they are known, and whether it is here already."""
+    """A download: where from, bytes at least, if they are known, and whether it is here already."""
 
     name: str
-    repo: str
+    source: str
     size: float | None
     here: bool
 
 
 def downloads(experiment: Experiment) -> list[Fetched]:
     return [
-        Fetched(name, wanted.repo, known.DOWNLOADS.get(wanted.repo), (Path(wanted.path) / "fetched.json").is_file())
+        Fetched(
+            name,
+            source := wanted.repo or wanted.url or "",
+            1e9 * wanted.size if wanted.size else known.DOWNLOADS.get(source),
+            Path(record_of(wanted)).is_file(),
+        )
         for name, wanted in experiment.config.downloads.items()
     ]

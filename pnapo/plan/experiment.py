@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+from pnapo.artifacts import files_of, read_json
 from pnapo.config.resolve import pairs_of
 from pnapo.config.schema import Config, Run
 from pnapo.errors import UserError
@@ -70,11 +71,14 @@ class Experiment:
         return (small + (number < extra)) * self.samples(data)
 
 
-def _rows(path: Path) -> int | None:
-    """Prompts in a file at most; None if it is not here."""
-    if not path.is_file():
-        return None
-    if path.suffix.lower() == ".parquet":
+def _rows(path: str) -> int | None:
+    """Prompts in a list at most; None if it is not here."""
+    return sum(map(_rows_in, map(Path, files_of(path)))) or None
+
+
+def _rows_in(path: Path) -> int:
+    kind = path.suffix.lower()
+    if kind == ".parquet":
         from pyarrow.lib import ArrowInvalid
         from pyarrow.parquet import read_metadata
 
@@ -82,9 +86,11 @@ def _rows(path: Path) -> int | None:
             return read_metadata(path).num_rows
         except ArrowInvalid:
             raise UserError(f"{path}: not a parquet file, or a damaged one; replace it") from None
+    if kind == ".json":
+        return len(read_json(path))
     with open(path, "rb") as handle:
         lines = sum(1 for line in handle if line.strip())
-    return lines - (path.suffix.lower() == ".csv")
+    return lines - (kind in (".csv", ".tsv"))
 
 
 def _raw_prompts(config: Config) -> int | None:
@@ -92,18 +98,20 @@ def _raw_prompts(config: Config) -> int | None:
     source = config.prompts.source
     if not source.path:
         return source.rows
-    path = Path(source.path)
-    return known.ROWS.get(path.name) or _rows(path)
+    return known.ROWS.get(Path(source.path).name) or _rows(source.path)
 
 
 def _test_prompts(config: Config, name: str) -> int:
     testset = config.testsets[name]
-    whole = known.WORLD[testset.source] if testset.source else _rows(Path(testset.path)) or known.TESTSETS.get(name)
+    paths = [testset.path] if isinstance(testset.path, str) else testset.path or []
+    here = [_rows(path) for path in paths]
+    whole = sum(filter(None, here)) if here and all(here) else known.TESTSETS.get(name)
+    whole = known.WORLD[testset.source] if testset.source else whole
     if testset.count and (whole is None or testset.count < whole):
         return testset.count
     if whole is None:
         raise UserError(
-            f"testsets.{name}.path: {testset.path} is not here, so nobody knows how many prompts it has; "
+            f"testsets.{name}.path: {' '.join(paths)} is not here, so nobody knows how many prompts it has; "
             "set `count`, or put the file there"
         )
     return whole

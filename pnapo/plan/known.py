@@ -87,20 +87,11 @@ XLM_R = {  # Detoxify's multilingual model
     **{"vocab_size": 250002, "max_position_embeddings": 514, "type_vocab_size": 1},
 }
 
-# Bytes of what config/paper.yaml fetches, each model's weights counted once, in the precision they are published in.
-# A repository may hold copies of other precisions or formats, so these are lower bounds.
+# Bytes of downloads that have no `size` in the configuration, each model's weights counted once, in the precision they are
+# published in. A repository may hold copies of other precisions or formats, so these are lower bounds.
 DOWNLOADS = {
-    "stabilityai/stable-diffusion-3-medium-diffusers": 15.5e9,
     "stabilityai/stable-diffusion-3.5-medium": 16.3e9,
     "stabilityai/stable-diffusion-3.5-large": 27.6e9,
-    "black-forest-labs/FLUX.1-dev": 33.7e9,
-    "yuvalkirstain/PickScore_v1": 3.9e9,
-    "xswu/HPSv2": 4.0e9,  # both versions
-    "THUDM/ImageReward": 1.8e9,
-    "google-bert/bert-base-uncased": 0.001e9,  # the tokenizer alone
-    "facebook/mask2former-swin-small-coco-instance": 0.276e9,
-    "FacebookAI/xlm-roberta-base": 0.015e9,  # without weights, which Detoxify's checkpoint has
-    "poloclub/diffusiondb": 0.825e9,  # metadata-large.parquet
 }
 
 # Prompts of public lists, by the name of their file or, for test sets, of their section: the lists that the paper uses.

@@ -89,6 +89,8 @@ def _embed_prompts(experiment: Experiment, name: str, prompts: str) -> float:
 
 
 def _filter_unsafe(experiment: Experiment) -> float:
+    if experiment.config.prompts.safety.kind == "column":
+        return 0.0
     tower, batch = experiment.safety, experiment.config.prompts.safety.batch
     return 4 * tower.parameters + batch * min(SAFETY_TOKENS, tower.tokens) * (8 * tower.width + tower.hidden) * 4
 

@@ -121,7 +121,7 @@ def _backbone(
 
 def backbones(config: Config) -> dict[str, Backbone]:
     """The backbones that a configuration runs, by name."""
-    repos = {download.path: download.repo for download in config.downloads.values()}
+    repos = {download.path: download.repo or "" for download in config.downloads.values()}
     return {
         name: backbone(name, config.models[name], repos.get(config.models[name].path, "")) for name in config.backbones
     }

@@ -41,7 +41,7 @@ def hours(value: float) -> str:
 def notes(plan: Estimate) -> list[str]:
     """What was assumed, in two lines, and what is not known."""
     shares = plan.rates.shares
-    unknown = [fetched.repo for fetched in plan.downloads if fetched.size is None]
+    unknown = [fetched.source for fetched in plan.downloads if fetched.size is None]
     stand_ins = {b.name: b.published for b in plan.experiment.backbones.values() if b.published}
     lines = [
         f"Share of the GPU's peak, {plan.rates.origin}: training {shares['training']:.2g}, sampling {shares['sampling']:.2g}, "

@@ -53,6 +53,8 @@ def _beside(kind: str, bits: str, flops: float) -> Work:
 
 
 def _filter_unsafe(experiment: Experiment) -> Work:
+    if experiment.config.prompts.safety.kind == "column":
+        return Work(0, 0, Counter())
     return _beside("text and scores", "fp32", (experiment.raw or 0) * experiment.safety.forward(PROMPT_TOKENS))
 
 

@@ -9,13 +9,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from pnapo.artifacts import read_table
 from pnapo.errors import UserError
 
 CAPTION = (
     "Prompts kept and removed by each step. Precision, recall and the share of safe prompts removed are measured against "
-    "what the embedded world planted; they are empty for prompts whose truth is not known."
+    "what the embedded world planted; they are empty for prompts whose truth is not known. Threshold: the score from which on "
+    "the safety filter removed prompts."
 )
 FORMATS = {
     "kept": ",d",
@@ -24,6 +26,7 @@ FORMATS = {
     "precision": ".3f",
     "recall": ".3f",
     "false_positive_rate": ".4f",
+    "threshold": ".4g",
 }
 STEPS = (
     ("safe", "unsafe prompts", "all"),
@@ -75,21 +78,35 @@ def _safety(entered: pd.Series, removed: pd.Series, unsafe: dict[str, bool]) -> 
     }
 
 
+def _if_there(path: Path, column: str) -> pd.Series | None:
+    """A column of a table that need not have it."""
+    names = pq.read_schema(path).names if path.is_file() else []
+    return read_table(path, [column])[column] if column in names else None
+
+
 def funnel(folder: Path | str, truth_path: Path | str | None = None) -> pd.DataFrame:
     """The funnel table of a prompts folder.
 
     Columns: step, kept, removed, share_kept (of the step's input), precision, recall, false_positive_rate (missing where
-    the truth is not known or does not apply).
+    the truth is not known or does not apply), threshold (of the safety filter, missing if it removed nothing). Exact repeats
+    have a step of their own where the list has any.
     """
     folder = Path(folder)
     columns = ["prompt_id", "unsafe", "near_of", "semantic_of"]
     truth = read_table(truth_path, columns) if truth_path else None
     lists = {name: read_table(folder / f"{name}.parquet", ["prompt_id"])["prompt_id"] for name in ("all", "selected")}
-    rows = [{"step": "raw prompts", "kept": len(lists["all"]), "removed": 0}]
+    repeats = _if_there(folder / "all.parquet", "rows")
+    raw = len(lists["all"]) if repeats is None else int(repeats.sum())
+    rows = [{"step": "raw prompts", "kept": raw, "removed": 0}]
+    if raw > len(lists["all"]):
+        rows.append({"step": "without exact repeats", "kept": len(lists["all"]), "removed": raw - len(lists["all"])})
     for name, label, before in STEPS:
         lists[name] = read_table(folder / f"{name}.parquet", ["prompt_id"])["prompt_id"]
         removed = read_table(folder / f"{name}.removed.parquet", ["prompt_id"])["prompt_id"]
         row = {"step": f"without {label}", "kept": len(lists[name]), "removed": len(removed)}
+        threshold = _if_there(folder / f"{name}.removed.parquet", "threshold")
+        if threshold is not None and len(threshold):
+            row["threshold"] = threshold.max()
         if truth is not None and name == "safe":
             row |= _safety(lists[before], removed, dict(zip(truth["prompt_id"], truth["unsafe"])))
         elif truth is not None:
@@ -98,7 +115,7 @@ def funnel(folder: Path | str, truth_path: Path | str | None = None) -> pd.DataF
         rows.append(row)
     kept = len(lists["selected"])
     rows.append({"step": "resampled by cluster", "kept": kept, "removed": len(lists["distinct"]) - kept})
-    columns = ["step", "kept", "removed", "share_kept", "precision", "recall", "false_positive_rate"]
+    columns = ["step", "kept", "removed", "share_kept", "precision", "recall", "false_positive_rate", "threshold"]
     table = pd.DataFrame(rows)
     table["share_kept"] = table["kept"] / (table["kept"] + table["removed"])
     return table.reindex(columns=columns)

@@ -1,4 +1,9 @@
-"""Removal of unsafe prompts with Detoxify (paper section 4.1)."""
+"""Removal of unsafe prompts, by Detoxify's scores or by those that the list comes with (paper section 4.1).
+
+DiffusionDB's `prompt_nsfw` is the larger of two outputs of Detoxify's multilingual model, toxicity and sexual_explicit
+(its scripts/detect-toxic-prompt.py), so with it no model has to run. The paper states no threshold but the share of prompts
+that stays, 83.67 %.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -75,20 +80,39 @@ def toxicity(prompts: list[str], settings: Safety, device: str, log: Callable[[s
     return scores
 
 
+def threshold_of(scores: np.ndarray, settings: Safety) -> float:
+    """The score from which on prompts go: `threshold`, or the one that leaves the share `keep` of them.
+
+    For the latter, of N scores the round(keep·N) lowest stay, but none that equals the lowest that goes: where there are
+    ties at the threshold, fewer stay. Infinite if all stay. A missing score (NaN) counts as the highest.
+    """
+    if settings.keep is None:
+        return settings.threshold
+    count = round(settings.keep * len(scores))
+    filled = np.where(np.isnan(scores), np.inf, scores)
+    return float(np.partition(filled, count)[count]) if count < len(scores) else float("inf")
+
+
 def remove_unsafe(
     table: pd.DataFrame, settings: Safety, device: str, log: Callable[[str], None] = print
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split a prompt table at the threshold: kept (with its toxicity), removed (prompt_id, prompt, score, kept_id "").
+    """Split a prompt table at the threshold: kept (with its toxicity), removed (prompt_id, prompt, score, kept_id "",
+    threshold). Of kind column, the scores are those in the table's column `score`; without one (NaN) a prompt goes.
 
     Raises UserError if no prompt is left.
     """
-    scores = toxicity(list(table["prompt"]), settings, device, log)
-    bad = scores >= settings.threshold
+    prompts = list(table["prompt"])
+    given = settings.kind == "column"
+    scores = table["score"].to_numpy(np.float32) if given else toxicity(prompts, settings, device, log)
+    threshold = threshold_of(scores, settings)
+    bad = ~(scores < threshold)
     if bad.all():
+        setting = "threshold" if settings.keep is None else "keep"
         raise UserError(
-            f"prompts.safety.threshold: every prompt reaches {settings.threshold} (the lowest score is "
-            f"{scores.min():.3g}), so none is left; raise it"
+            f"prompts.safety.{setting}: every prompt reaches {threshold} (the lowest score is "
+            f"{np.nanmin(scores, initial=np.inf):.3g}), so none is left; raise it"
         )
-    kept = table[~bad].assign(toxicity=scores[~bad]).reset_index(drop=True)
+    log(f"safety: from {threshold:.6g} on {bad.sum()} of {len(scores)} prompts go, {1 - bad.mean():.2%} stay")
+    kept = table.loc[~bad, ["prompt_id", "prompt"]].assign(toxicity=scores[~bad]).reset_index(drop=True)
     removed = table.loc[bad, ["prompt_id", "prompt"]].assign(score=scores[bad].astype(np.float64), kept_id="")
-    return kept, removed.reset_index(drop=True)
+    return kept, removed.assign(threshold=np.full(len(removed), threshold)).reset_index(drop=True)

@@ -13,9 +13,14 @@ def prompt_list(name):
 
 
 def dataset_files(name):
-    """The parquet files of a data set, in order."""
-    path = Path(CONFIG.datasets[name].path)
-    return sorted(map(str, path.glob("*.parquet"))) if path.is_dir() else [str(path)]
+    """The parquet files of a data set, in order; none if it is not here (helpers/required.smk)."""
+    return files_of(CONFIG.datasets[name].path)
+
+
+def testset_files(name):
+    """The files of a test set's prompts; none if it is a list of the embedded world."""
+    path = CONFIG.testsets[name].path or []
+    return [file for one in ([path] if isinstance(path, str) else path) for file in files_of(one)]
 
 
 def list_of(data):

@@ -1,23 +1,36 @@
-# What has to be there before anything starts; ends with one line if it is not.
+# What has to be there before anything starts. A plan (`-n` and its kin) tells what is missing; a run ends with it.
 from configparser import ConfigParser
 from difflib import get_close_matches
 
 from snakemake.cli import get_argument_parser
 
+# Options with which nothing is made.
+LOOKS = ("dryrun", "dag", "rulegraph", "filegraph", "d3dag", "lint", "list_rules", "list_target_rules", "summary")
+LOOKS += ("detailed_summary", "list_changes", "report", "unlock", "cleanup_metadata", "archive", "containerize")
 
-def asked_for():
-    """The targets on the command line; none if Snakemake was started by a program, not by its command."""
+
+def command_line():
+    """The options of the `snakemake` command; none if it was started by a program."""
     if "snakemake" not in Path(sys.argv[0]).parts[-2:]:
-        return []
-    return [str(target) for target in get_argument_parser().parse_args(sys.argv[1:]).targets]
+        return None
+    return get_argument_parser().parse_args(sys.argv[1:])
 
 
-def require(setting, path, exists=os.path.isfile):
-    """End with one line if a file that the configuration names is not there, unless it is about to be fetched."""
-    if path and not exists(path) and not any(target.startswith("fetch") for target in asked_for()):
-        fetched = any(Path(path).is_relative_to(download.path) for download in CONFIG.downloads.values())
-        hint = "; `snakemake fetch` brings it, where there is a network" if fetched else ""
-        sys.exit(f"error: {setting}: {path}: no such {'file' if exists is os.path.isfile else 'folder'}{hint}")
+COMMAND = command_line()
+ASKED_FOR = [str(target) for target in COMMAND.targets] if COMMAND else []
+LOOKING = COMMAND is not None and any(getattr(COMMAND, option, None) for option in LOOKS)
+
+
+def require_files():
+    """End with a line for each file that the configuration names and that is not there, unless it is about to be fetched."""
+    if any(target.startswith("fetch") for target in ASKED_FOR):
+        return
+    absent = missing(CONFIG, ASKED_FOR)
+    overlays = [path for path in map(os.path.relpath, workflow.configfiles) if path != "config.yaml"]
+    if absent and LOOKING:
+        print("\n".join(["note: a run will not start:", *told(CONFIG, absent, overlays)]), file=sys.stderr)
+    elif absent:
+        sys.exit("error: " + "\n".join(told(CONFIG, absent, overlays)))
 
 
 def refuse_hard_links():
@@ -34,7 +47,7 @@ def refuse_hard_links():
 def require_targets():
     """End with one line if a target on the command line is neither a file nor the name of a rule; says which there are."""
     stages, runs = [rule.name for rule in workflow.rules if rule.name not in CONFIG.runs], list(CONFIG.runs)
-    for target in asked_for():
+    for target in ASKED_FOR:
         if "/" not in target and target not in (*stages, *runs) and not os.path.exists(target):
             near = get_close_matches(target, [*runs, *stages], 1)
             others = f"runs are {', '.join(runs) or 'none'}; stages stand in rules/targets.smk"
@@ -43,17 +56,5 @@ def require_targets():
 
 
 refuse_hard_links()
-require("prompts.source.path", CONFIG.prompts.source.path)
-require("published", CONFIG.published)
-for name, testset in CONFIG.testsets.items():
-    require(f"testsets.{name}.path", testset.path)
-for name, metric in CONFIG.metrics.items():
-    if metric.detector == "mask2former":
-        require(f"metrics.{name}.mask2former.model", metric.mask2former.model, os.path.isdir)
-for name, dataset in CONFIG.datasets.items():
-    require(f"datasets.{name}.path", dataset.path, os.path.exists)
-    if not dataset_files(name):
-        sys.exit(f"error: datasets.{name}.path: {dataset.path}: holds no .parquet file")
-for name in CONFIG.backbones:
-    if not CONFIG.models[name].path.startswith("assets/world/"):  # `snakemake world` may be about to make those
-        require(f"models.{name}.path", CONFIG.models[name].path, os.path.isdir)
+if workflow.is_main_process:
+    require_files()

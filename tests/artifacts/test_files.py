@@ -4,10 +4,11 @@ import hashlib
 import multiprocessing
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
-from pnapo.artifacts import atomic_path, prompt_id, read_json, sha256, write_json, write_text
+from pnapo.artifacts import atomic_path, files_of, prompt_id, read_json, sha256, write_json, write_text
 from pnapo.errors import UserError
 
 fork = multiprocessing.get_context("fork")
@@ -114,3 +115,14 @@ def test_damaged_json_is_named(tmp_path, damage, message):
     with pytest.raises(UserError) as error:
         read_json(file)
     assert str(error.value).startswith(f"{file}: {message}") and "\n" not in str(error.value)
+
+
+def test_a_path_means_a_file_a_folder_or_what_fits_a_pattern(tmp_path):
+    for name in ("b.parquet", "a.parquet", "a[1].txt", "c.json"):
+        (tmp_path / name).touch()
+    found = {
+        path: [Path(file).name for file in files_of(tmp_path / path)]
+        for path in ("", "*.json", "a*", "none", "a[1].txt")
+    }
+    assert found[""] == ["a.parquet", "b.parquet"] and found["*.json"] == ["c.json"] and found["none"] == []
+    assert found["a*"] == ["a.parquet", "a[1].txt"] and found["a[1].txt"] == ["a[1].txt"]  # a name before a pattern

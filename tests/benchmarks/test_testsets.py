@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from pnapo.artifacts import prompt_id, read_table
@@ -16,11 +17,70 @@ OFFICIAL = Path(__file__).parents[3] / "shared" / "data" / "geneval_metadata.jso
 def test_a_plain_list_has_no_metadata(tmp_path):
     (tmp_path / "list.txt").write_text("two stars\n\na ring\ntwo stars\nnaïve 😀\n", "utf-8")
     table = read_testset(tmp_path / "list.txt")
-    assert list(table.columns) == ["prompt_id", "prompt", "geneval", "scene"]
+    assert list(table.columns) == ["prompt_id", "prompt", "geneval", "scene", "category"]
     assert table["prompt"].tolist() == ["two stars", "a ring", "naïve 😀"]
     assert table["prompt_id"].tolist() == [prompt_id(text) for text in table["prompt"]]
-    assert set(table["geneval"]) == set(table["scene"]) == {""}
+    assert set(table["geneval"]) == set(table["scene"]) == set(table["category"]) == {""}
     assert read_testset(tmp_path / "list.txt", count=2)["prompt"].tolist() == ["two stars", "a ring"]
+
+
+def test_hpdv2s_four_lists_are_one_with_their_names_as_categories(tmp_path):
+    names = ["anime", "concept-art", "paintings", "photo"]  # each a list of strings, as the repository has them
+    for number, name in enumerate(names):
+        prompts = [f"{name} {k}" for k in range(number, 4)] + ["in all of them"]
+        (tmp_path / f"{name}.json").write_text(json.dumps(prompts))
+    table = read_testset([str(tmp_path / f"{name}.json") for name in names])
+    assert table["prompt"].tolist()[:6] == [*(f"anime {k}" for k in range(4)), "in all of them", "concept-art 1"]
+    counts = {"anime": 5, "concept-art": 3, "paintings": 2, "photo": 1}  # what is in two belongs to the first
+    assert table["category"].value_counts().to_dict() == counts and table["prompt_id"].is_unique
+    assert read_testset([str(tmp_path / "photo.json"), str(tmp_path / "anime.json")], count=3)["category"].tolist() == [
+        *["photo"] * 2,
+        "anime",
+    ]
+
+
+def test_partiprompts_table(tmp_path):
+    rows = [
+        ("Prompt", "Category", "Challenge", "Note"),
+        ("bond", "Abstract", "Basic", "Biology-inspired concepts with multiple meanings"),
+        ('"G I G G L E" painted in thick colorful lettering', "Illustrations", "Writing & Symbols", ""),
+        ("Dogs playing poker", "Animals", "Imagination", 'Description of "Dogs Playing Poker"'),
+    ]
+    (tmp_path / "PartiPrompts.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    table = read_testset(tmp_path / "PartiPrompts.tsv", "Prompt", category="Category")
+    assert list(zip(table["prompt"], table["category"])) == [row[:2] for row in rows[1:]]
+
+
+def test_open_image_preferences_files_with_the_column_that_is_asked_for(tmp_path):
+    """Its schema: prompts of several kinds, categories, and the images, which are not read."""
+    kinds = ("quality_prompt", "simplified_prompt", "style_prompt", "prompt")
+    for part in range(2):
+        columns = {kind: [f"{kind} {part} {row}" for row in range(3)] for kind in kinds}
+        columns["simplified_prompt"][2] = "the same"
+        images = {
+            f"image_{kind}_{model}": [{"bytes": b"x", "path": "1.jpg"}] * 3
+            for kind in ("quality",)
+            for model in ("dev", "sd")
+        }
+        beside = {
+            "category": ["Anime", "Neonpunk", None],
+            "sub_category": "",
+            "grouped_model_name": [["dev", "sd"]] * 3,
+        }
+        pd.DataFrame({**columns, **beside, **images}).to_parquet(tmp_path / f"cleaned-0000{part}-of-00002.parquet")
+    for kind, count in (("quality_prompt", 6), ("simplified_prompt", 5), ("prompt", 6)):
+        table = read_testset(tmp_path, kind, category="category")
+        assert len(table) == count and table["category"].tolist()[:3] == ["Anime", "Neonpunk", ""]
+        assert table["prompt"][0] == f"{kind} 0 0"
+
+
+def test_pick_a_pics_captions(tmp_path):
+    """The schema of its files without images; a caption has many rows."""
+    table = pd.DataFrame({"caption": ["a", "b", "a"], "label_0": [1.0, 0.5, 0.0], "label_1": [0.0, 0.5, 1.0]})
+    table["has_label"], table["are_different"] = True, True
+    table.to_parquet(tmp_path / "validation_unique-00000-of-00001-c2396290184ff49d.parquet")
+    pd.DataFrame({"caption": ["c"]}).to_parquet(tmp_path / "train-00000-of-00001.parquet")
+    assert read_testset(str(tmp_path / "validation_unique-*.parquet"), "caption")["prompt"].tolist() == ["a", "b"]
 
 
 def test_genevals_metadata_stay_with_their_prompt(tmp_path):

@@ -113,6 +113,41 @@ def test_no_run_is_called_like_a_point_of_a_grid(raw, broken):
     assert "runs.pnapo_grid_search: the name is taken by the grid of pnapo" in broken("tuning", {"testset": "heldout"})
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"repo": "a/b"}, "downloads.mine: give either repo (of the model hub) or url (of a file)"),
+        ({"url": "ftp://a"}, "downloads.mine.url: 'ftp://a' is not an address"),
+        ({"url": None, "repo": "a"}, "downloads.mine.repo: 'a' is not a repository; write owner/name"),
+        (
+            {"sha256": {"a": "01234567"}},
+            "downloads.mine.sha256: give one hash for a url, and hashes by the files' names",
+        ),
+        ({"url": None, "repo": "a/b", "sha256": "01234567"}, "downloads.mine.sha256: give one hash for a url, and"),
+        ({"sha256": "0123456"}, "downloads.mine.sha256: '0123456' is not a SHA-256; write its 64 digits"),
+        ({"files": ["a"]}, "downloads.mine: files and revision are for a repository"),
+        ({"path": "cache/other"}, "downloads.mine.path: other is fetched to the same place; choose another"),
+        ({"size": 0}, "downloads.mine.size: must be greater than 0"),
+    ],
+)
+def test_a_download_that_cannot_be(raw, broken, change, said):
+    raw["downloads"] = {"other": {"url": "https://a/b", "path": "cache/other"}}
+    assert said in broken("downloads/mine", {"url": "https://a/b", "path": "cache/mine", **change})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"checkpoint": None}, "prompts.safety.checkpoint: is missing; kind detoxify needs one"),
+        ({"kind": "column"}, "prompts.safety.column: is missing; kind column needs the name of one"),
+        ({"kind": "column", "column": "nsfw"}, "prompts.safety.kind: the embedded world's prompts come without scores"),
+        ({"keep": 1.2}, "prompts.safety.keep: must be at most 1"),
+    ],
+)
+def test_a_safety_filter_needs_scores(raw, broken, changes, said):
+    assert said in broken("prompts/safety", raw["prompts"]["safety"] | changes)
+
+
 def test_a_run_takes_a_preference_by_its_name_and_its_labels_as_they_are(raw, broken):
     raw["preferences"] = {"both": {"rewards": {"hps": 100, "clip": "auto"}}}
     raw["runs"]["pnapo"] |= {"reward": "both", "reward_scale": "raw"}

@@ -1,6 +1,7 @@
 """Images from elsewhere: a parquet file of pairs becomes a pair set without noise, and what trains on it is told apart."""
 
 import io
+import json
 import re
 import runpy
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from PIL import Image
 
 from pnapo import cli
-from pnapo.artifacts import prompt_id, prompt_of, read_manifest, read_table, read_tensors, write_table
+from pnapo.artifacts import files_of, prompt_id, prompt_of, read_manifest, read_table, read_tensors, write_table
 from pnapo.config.schema import Dataset, Inversion, Run
 from pnapo.errors import UserError
 from pnapo.pairs.dataset import picture, prompts_of, read_pairs
@@ -96,6 +97,43 @@ def test_pairs_with_a_prompt_and_a_preference_are_listed(source):
     assert prompts_of(pairs).to_numpy().tolist() == [[ring, "a ring"], [stars, "two stars"], [cross, "a cross"]]
     plain = read_pairs(files, dataset.model_copy(update={"scores": None, "count": 6}))
     assert list(plain["score_0"]) == [1.0] * 6 and list(plain["score_1"]) == [0.0] * 6  # the first is preferred
+
+
+def test_binarized_open_image_preferences_need_no_settings(source, tmp_path):
+    """Their columns, images as the datasets library writes them, in several files beside others."""
+    _, images, _ = source
+    struct = [{"bytes": encoded(image, "JPEG"), "path": f"{row}.jpg"} for row, image in enumerate(images[:6])]
+    for number in range(3):
+        pair = {
+            "prompt": [f"prompt {number}"],
+            "chosen": struct[number : number + 1],
+            "rejected": struct[3 + number :][:1],
+        }
+        pd.DataFrame(pair).to_parquet(tmp_path / f"train-0000{number}-of-00003.parquet", index=False)
+    pd.DataFrame({"other": [1]}).to_parquet(tmp_path / "test.parquet")
+    dataset = Dataset(path=str(tmp_path / "train-*.parquet"), count=3)
+    pairs = read_pairs(files_of(dataset.path), dataset)
+    assert list(pairs["prompt"]) == ["prompt 0", "prompt 1", "prompt 2"] and (pairs["score_0"] > pairs["score_1"]).all()
+    value = pd.read_parquet(pairs["file"][1])["chosen"][0]
+    assert picture(value, 32).shape == (32, 32, 3)
+
+
+def test_hpdv2s_list_becomes_a_data_set_as_the_page_says(source, tmp_path, monkeypatch):
+    _, images, _ = source
+    (tmp_path / "train").mkdir()
+    for number, image in enumerate(images[:4]):
+        image.save(tmp_path / "train" / f"{number}.png")
+    entries = [
+        {"prompt": "a", "file_path": ["0.png", "1.png"], "human_preference": [0, 1]},
+        {"prompt": "b", "image_path": ["2.png", "3.png"], "human_preference": [1, 0]},
+    ]
+    (tmp_path / "train.json").write_text(json.dumps(entries))
+    monkeypatch.chdir(tmp_path)
+    exec(re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S)[1], {})
+    table = pd.read_parquet("hpdv2.parquet")
+    better = [np.array(picture(value, 32)) for value in table["chosen"]]
+    assert np.array_equal(better[0], np.asarray(images[1])) and np.array_equal(better[1], np.asarray(images[2]))
+    assert list(read_pairs(["hpdv2.parquet"], Dataset(path="hpdv2.parquet", count=2))["prompt"]) == ["a", "b"]
 
 
 def test_what_a_data_set_lacks_is_named(source, tmp_path):

@@ -45,3 +45,17 @@ def test_prompts_of_unknown_truth_do_not_count(folder):
 def test_a_link_to_nowhere_is_named(folder):
     with pytest.raises(UserError, match="near_of of prompt d names z"):
         funnel(folder, truth(folder, near_of={"d": "z"}))
+
+
+def test_repeats_and_the_threshold_are_told_where_they_are_known(folder):
+    table = funnel(folder)
+    assert list(table["step"][:2]) == ["raw prompts", "without unsafe prompts"] and table["threshold"].isna().all()
+    write_table(folder / "all.parquet", pd.DataFrame({"prompt_id": IDS, "rows": [1, 2, 3, 1, 1, 1, 1, 4]}))
+    write_table(folder / "safe.removed.parquet", pd.DataFrame({"prompt_id": list("ab"), "threshold": [0.25, 0.25]}))
+    table = funnel(folder)
+    assert table[["step", "kept", "removed"]][:3].to_numpy().tolist() == [
+        ["raw prompts", 14, 0],
+        ["without exact repeats", 8, 6],
+        ["without unsafe prompts", 6, 2],
+    ]
+    assert table["threshold"][2] == 0.25

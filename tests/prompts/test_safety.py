@@ -74,6 +74,47 @@ def test_the_unsafe_go_with_their_score(settings):
     assert (removed["score"] >= 0.5).all() and (kept["toxicity"] < 0.5).all() and len(kept) == 4
 
 
+def given(scores, **settings):
+    """What stays and what goes of prompts that come with scores."""
+    table = pd.DataFrame({"prompt_id": list("abcdefgh")[: len(scores)], "prompt": "x", "score": np.float32(scores)})
+    return remove_unsafe(table, Safety(kind="column", column="s", **settings), "cpu", lambda line: None)
+
+
+def test_scores_that_come_with_the_list_count_as_they_are():
+    kept, removed = given([0.1, 0.5, 0.9, 0.49, np.nan], threshold=0.5)
+    assert list(kept["prompt_id"]) == ["a", "d"] and list(removed["prompt_id"]) == ["b", "c", "e"]  # none is not safe
+    assert list(kept.columns) == ["prompt_id", "prompt", "toxicity"] and set(removed["threshold"]) == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("scores", "keep", "stay"),
+    [
+        ([0.4, 0.1, 0.3, 0.2], 0.5, "bd"),
+        ([0.4, 0.1, 0.3, 0.2], 0.6, "bd"),  # round(2.4) of four
+        ([0.4, 0.1, 0.3, 0.2], 0.63, "bcd"),  # round(2.52)
+        ([0.4, 0.1, 0.2, 0.2], 0.5, "b"),  # 0.2 would have to go and to stay: it goes
+        ([0.4, 0.1, np.nan, 0.2], 0.75, "abd"),
+        ([0.4, 0.1, 0.3, 0.2], 1.0, "abcd"),
+    ],
+)
+def test_the_share_that_stays_is_the_safest(scores, keep, stay):
+    kept, removed = given(scores, keep=keep)
+    assert "".join(kept["prompt_id"]) == stay and len(kept) + len(removed) == 4
+    lowest = np.nanmin(removed["score"]) if removed["score"].notna().any() else np.inf
+    assert set(removed["threshold"]) <= {lowest} and (kept["toxicity"] < lowest).all()
+
+
+def test_ties_that_leave_nothing_are_an_error():
+    with pytest.raises(UserError, match=r"prompts\.safety\.keep: every prompt reaches 0\.5"):
+        given([0.5, 0.5, 0.5], keep=0.5)
+
+
+def test_detoxifys_scores_can_be_cut_by_share_too(settings):
+    table = pd.DataFrame({"prompt_id": list("abcdef"), "prompt": PROMPTS})
+    kept, _ = remove_unsafe(table, settings.model_copy(update={"keep": 4 / 6}), "cpu", lambda line: None)
+    assert "naked" not in list(kept["prompt"]) and len(kept) == 4
+
+
 def test_an_unknown_label_is_named(settings):
     with pytest.raises(UserError, match="no class 'rudeness'; it has toxicity, sexual_explicit"):
         load_detoxify(settings.model_copy(update={"labels": ["rudeness"]}), "cpu")

@@ -3,6 +3,8 @@
 import json
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pnapo.artifacts import prompt_id
@@ -74,6 +76,11 @@ def test_text_files_and_bare_json_strings(tmp_path):
         ("a.csv", b'prompt\none\n"a prompt cut in two', "line 3 is not valid CSV"),
         ("a.csv", b'"prompt', "line 1 is not valid CSV"),
         ("a.parquet", b"PAR1 and nothing", "damaged or truncated"),
+        ("a.tsv", b"Prompt\tNote\nx\ty\n", "no column 'prompt'; it has 'Prompt', 'Note'"),
+        ("a.json", b'{"prompt": "x"}', "must hold a list, of texts or of objects with a key 'prompt'"),
+        ("a.json", b'["one", "two', "is not valid JSON"),
+        ("a.json", b'["one", {"text": "two"}]', "entry 2 has no key 'prompt'"),
+        ("a.json", b"[1, null]", "holds no prompts (2 rows, none with a text)"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path, name, content, said):
@@ -86,9 +93,39 @@ def test_a_bad_file_is_named(tmp_path, name, content, said):
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl", ".txt"])
-def test_a_folder_is_not_a_list(tmp_path, suffix):
-    with pytest.raises(UserError, match=f"{tmp_path.name}{suffix}: .*folder|directory"):
+def test_a_folder_without_lists_is_not_a_list(tmp_path, suffix):
+    with pytest.raises(UserError, match=f"{tmp_path.name}{suffix}: is a folder without .parquet files"):
         load_prompts(_folder(tmp_path.with_suffix(suffix)))
+
+
+def test_json_lists_hold_texts_or_objects(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps([*NASTY, "", NASTY[0]]))
+    assert list(load_prompts(tmp_path / "a.json")["prompt"]) == NASTY
+    (tmp_path / "b.json").write_text(json.dumps([{"text": text, "kind": index} for index, text in enumerate(NASTY)]))
+    table = load_prompts(tmp_path / "b.json", "text", ["kind"])
+    assert list(table["prompt"]) == NASTY and list(table["kind"]) == [str(index) for index in range(len(NASTY))]
+
+
+def test_in_a_tsv_quotes_are_part_of_a_text(tmp_path):
+    lines = [["Prompt", "Category"], ['"G I G G L E" painted on a wall', "Writing"], ['half a " quote', "Writing"]]
+    (tmp_path / "a.tsv").write_text("\n".join("\t".join(line) for line in lines))
+    table = load_prompts(tmp_path / "a.tsv", "Prompt", ["Category"])
+    assert list(table["prompt"]) == [lines[1][0], lines[2][0]] and list(table["Category"]) == ["Writing", "Writing"]
+
+
+def test_a_folder_or_a_pattern_is_a_list_in_parts(tmp_path):
+    for name, prompts in {"train-1": ["b", "a"], "train-0": ["a", None], "test-0": ["c"]}.items():
+        pd.DataFrame({"caption": prompts, "jpg": b"x"}).to_parquet(tmp_path / f"{name}.parquet")
+    assert list(load_prompts(tmp_path, "caption")["prompt"]) == ["c", "a", "b"]
+    assert list(load_prompts(tmp_path / "train-*.parquet", "caption")["prompt"]) == ["a", "b"]
+    with pytest.raises(UserError, match=r"valid-\*\.parquet: no such file"):
+        load_prompts(tmp_path / "valid-*.parquet", "caption")
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+def test_texts_of_any_parquet_type_are_read(tmp_path, kind):
+    pq.write_table(pa.table({"prompt": pa.array(["a", None, "b"]).cast(kind)}), tmp_path / "a.parquet")
+    assert list(load_prompts(tmp_path / "a.parquet")["prompt"]) == ["a", "b"]
 
 
 def _folder(path):

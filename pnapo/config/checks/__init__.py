@@ -16,6 +16,7 @@ CHECKS = (
     data.check_datasets,
     data.check_given,
     data.check_testsets,
+    data.check_downloads,
     measuring.check_preferences,
     measuring.check_metrics,
     runs.check_runs,

@@ -1,4 +1,6 @@
-"""Backbones, lists of prompts, pairs and data sets: what is there before the first run."""
+"""Backbones, lists of prompts, pairs, data sets and downloads: what is there before the first run."""
+
+import re
 
 from pnapo.config.checks.names import unknown_model
 from pnapo.config.schema import GIVEN, Config
@@ -17,6 +19,13 @@ def check_prompts(config: Config) -> str | None:
             f"prompts.selection.count: {prompts.selection.count} prompts cannot be drawn from "
             f"{prompts.clusters.count} clusters; lower prompts.clusters.count"
         )
+    safety = prompts.safety
+    if safety.kind == "detoxify" and not safety.checkpoint:
+        return "prompts.safety.checkpoint: is missing; kind detoxify needs one"
+    if safety.kind == "column" and not safety.column:
+        return "prompts.safety.column: is missing; kind column needs the name of one"
+    if safety.kind == "column" and prompts.source.path is None:
+        return "prompts.safety.kind: the embedded world's prompts come without scores; set kind: detoxify, or a source"
     return None
 
 
@@ -53,4 +62,28 @@ def check_testsets(config: Config) -> str | None:
             return "testsets.selected: the name is taken by the training prompts; choose another"
         if (testset.source is None) == (testset.path is None):
             return f"testsets.{name}: give either source (a list of the embedded world) or path (a file)"
+    return None
+
+
+def check_downloads(config: Config) -> str | None:
+    for name, download in config.downloads.items():
+        where, owner = f"downloads.{name}", next(n for n, d in config.downloads.items() if d.path == download.path)
+        if (download.repo is None) == (download.url is None):
+            return f"{where}: give either repo (of the model hub) or url (of a file)"
+        if download.repo and not re.fullmatch(r"[\w.-]+/[\w.-]+", download.repo):
+            return f"{where}.repo: {download.repo!r} is not a repository; write owner/name"
+        if download.url and not re.fullmatch(r"https?://\S+", download.url):
+            return f"{where}.url: {download.url!r} is not an address; it begins with https://"
+        if isinstance(download.sha256, dict) == bool(download.url) and download.sha256:
+            return f"{where}.sha256: give one hash for a url, and hashes by the files' names for a repo"
+        hashes = download.sha256.values() if isinstance(download.sha256, dict) else [download.sha256 or "0" * 8]
+        for value in hashes:
+            if not re.fullmatch(r"[0-9a-f]{8,64}", value):
+                return (
+                    f"{where}.sha256: {value!r} is not a SHA-256; write its 64 digits 0-9 a-f, or the first 8 or more"
+                )
+        if download.url and (download.files or download.revision != "main"):
+            return f"{where}: files and revision are for a repository"
+        if owner != name:
+            return f"{where}.path: {owner} is fetched to the same place; choose another"
     return None

@@ -13,8 +13,14 @@ class TestSet(Section):
     source: Literal["validation", "heldout", "freeform", "geneval"] | None = Field(
         None, description="A list written by the embedded world; leave empty when `path` is given."
     )
-    path: str | None = Field(None, description="A prompt list, or GenEval's metadata .jsonl.")
+    path: str | list[str] | None = Field(
+        None,
+        description="A prompt list as in `prompts.source`, several of them in order, or GenEval's metadata .jsonl.",
+    )
     column: str = Field("prompt", description="The column (or JSON key) that holds the prompts.")
+    category: str | None = Field(
+        None, description="The column of the prompts' categories. Not given, of several files: the file's name."
+    )
     count: Positive | None = Field(None, description="Use only the first so many prompts.")
     images: Positive = Field(1, description="Images per prompt.")
     steps: Positive = Field(50, description="Euler steps.")

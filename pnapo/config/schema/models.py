@@ -1,4 +1,4 @@
-"""Backbones, and the repositories that models and data sets are fetched from."""
+"""Backbones, and where models and data sets are fetched from."""
 
 from typing import Literal
 
@@ -32,10 +32,21 @@ class Model(Section):
 
 
 class Download(Section):
-    """A repository of the model hub, or files of one, that `snakemake fetch` copies into a local folder."""
+    """What `snakemake fetch` brings into the cache: a repository of the model hub, files of one, or a file from the web."""
 
-    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="The repository, owner/name.")
-    path: str = Field(description="The folder to copy it to.")
+    repo: str | None = Field(None, description="The repository, owner/name.")
+    url: str | None = Field(None, description="Instead of a repository: the address of one file.")
+    path: str = Field(description="The folder that a repository is copied to; with `url`, the file.")
     kind: Literal["model", "dataset"] = Field("model", description="What kind of repository it is.")
-    revision: str = Field("main", description="A commit, tag or branch; the commit is recorded.")
-    files: list[str] = Field([], description="Names or patterns of the files to copy; none given: all.")
+    revision: str = Field(
+        "main",
+        description="A commit, tag or branch. The commit is recorded, and later fetches have to bring the same one.",
+    )
+    files: list[str] = Field([], description="Names or patterns of the repository's files to copy; none given: all.")
+    sha256: str | dict[str, str] | None = Field(
+        None,
+        description="The SHA-256 that the file must have, or its first 8 digits or more; of a repository's files by name.",
+    )
+    size: float | None = Field(
+        None, gt=0, description="About how large it is, in GB, for plans and for messages about what is missing."
+    )

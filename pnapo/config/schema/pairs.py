@@ -17,14 +17,16 @@ class Pairs(Section):
 
 
 class Dataset(Section):
-    """Pairs of images from elsewhere, with a preference (Pick-a-Pic, HPD, one's own).
+    """Pairs of images from elsewhere, with a preference (Pick-a-Pic, Open Image Preferences, HPD, one's own).
 
     A run trains on them with `data: NAME`. They have no stored noise, so its path is independent, independent_each or
     inverted. Images are scaled and cut to the model's square, and encoded (the mode of the VAE's posterior). `pairs.shards`
     and `pairs.batch` hold for them too.
     """
 
-    path: str = Field(description="A parquet file, or a folder of them, a pair in each row.")
+    path: str = Field(
+        description="A parquet file, a folder of them, or a pattern such as data/train-*.parquet, a pair in each row."
+    )
     prompt: str = Field("prompt", description="The column of the prompts.")
     images: list[str] = Field(
         ["chosen", "rejected"],

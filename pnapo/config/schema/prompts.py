@@ -1,5 +1,7 @@
 """From raw prompts to the training prompts: source, filters, clusters, selection."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from pnapo.config.schema.base import Positive, Probability, Section
@@ -9,7 +11,9 @@ class Source(Section):
     """Where the raw prompts come from."""
 
     path: str | None = Field(
-        None, description="A .parquet, .csv, .jsonl or .txt prompt list. Empty: the embedded world writes one."
+        None,
+        description="A prompt list: .parquet (or a folder of these, or a pattern such as data/train-*.parquet), .csv, .tsv, "
+        ".json, .jsonl or .txt. Empty: the embedded world writes one.",
     )
     column: str = Field("prompt", description="The column (or JSON key) that holds the prompts.")
     rows: Positive = Field(1800, description="Number of prompts the embedded world writes (ignored with a path).")
@@ -17,12 +21,29 @@ class Source(Section):
 
 
 class Safety(Section):
-    """Removal of unsafe prompts with Detoxify."""
+    """Removal of unsafe prompts, by Detoxify or by scores that the prompt list comes with."""
 
-    checkpoint: str = Field(description="A checkpoint in Detoxify's format.")
+    kind: Literal["detoxify", "column"] = Field(
+        "detoxify",
+        description="Who scores the prompts: Detoxify, or a column of the list (DiffusionDB's `prompt_nsfw`).",
+    )
+    column: str | None = Field(
+        None,
+        description="kind column: its name; the larger, the less safe. Of a prompt in several rows the largest counts.",
+    )
+    checkpoint: str | None = Field(None, description="kind detoxify: a checkpoint in Detoxify's format.")
     config_path: str | None = Field(None, description="Folder with the checkpoint's transformer config and tokenizer.")
     labels: list[str] = Field(["toxicity", "sexual_explicit"], min_length=1, description="Detoxify outputs that count.")
-    threshold: Probability = Field(0.5, description="A prompt is removed when the largest of these outputs reaches it.")
+    threshold: Probability = Field(
+        0.5, description="A prompt is removed when its score (the largest of these) reaches it."
+    )
+    keep: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Instead of `threshold`: the share of prompts that stays, those of the lowest scores. Prompts whose score "
+        "equals one that goes go too.",
+    )
     batch: Positive = Field(256, description="Prompts scored at once.")
 
 
