@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from pnapo.config.schema import GIVEN, WITHOUT_BETA, Config, Pairs, Run
+from pnapo.config.schema import GIVEN, WITHOUT_BETA, Config, Pairs, Run, TestSet
 
 # A run's lists of which one entry is in force, and whether it is tuned: no reason to train a seed again.
 _ASIDE = {"seeds", "on", "backbones", "tune"}
@@ -83,6 +83,11 @@ def policies(config: Config, backbone: str) -> list[str]:
 def pairs_of(config: Config, backbone: str) -> Pairs:
     """How the pair set of a backbone is made."""
     return config.pairs.model_copy(update=config.models[backbone].pairs.model_dump(exclude_none=True))
+
+
+def images_of(config: Config, backbone: str, name: str) -> TestSet:
+    """How the images of a test set are made on a backbone."""
+    return config.testsets[name].model_copy(update=config.models[backbone].tests.model_dump(exclude_none=True))
 
 
 def as_json(section: BaseModel | dict[str, Any]) -> str:
