@@ -9,6 +9,7 @@ from pnapo.config import (
     as_json,
     data_folder,
     grid,
+    images_of,
     label_table,
     networks,
     pairs_of,

@@ -85,7 +85,7 @@ def _plan(args: argparse.Namespace) -> None:
     config = load_config(args.files[0], [*args.files[1:], *args.config])
     measured = hardware.read_measured(f"{config.results}/benchmarks-gpu.json")
     gpu = args.gpu or hardware.device_of(measured) or hardware.DEFAULT
-    plan = estimate(Experiment(config), hardware.rates(gpu, args.utilisation, measured))
+    plan = estimate(Experiment(config, args.gpus), hardware.rates(gpu, args.utilisation, measured))
     if args.json:
         print(show.as_json(plan, gpu, args.gpus))
     else:
@@ -152,7 +152,9 @@ def _parser() -> argparse.ArgumentParser:
         "--config", nargs="+", default=[], metavar="FILE", help="more overlays, as --configfile of Snakemake"
     )
     plan.add_argument("--gpu", help="h100 (the default), h800, a100-80, l40s, rtx4090, …; a wrong name lists all")
-    plan.add_argument("--gpus", type=int, default=1, help="how many of them, for the hours it takes at best")
+    plan.add_argument(
+        "--gpus", type=int, default=1, help="how many of them, for the hours it takes at best and for sharded runs"
+    )
     plan.add_argument("--utilisation", type=float, help="share of the peak that transformers reach (default: 0.4)")
     plan.add_argument("--json", action="store_true", help="print JSON, for machines")
     plan.set_defaults(run_command=_plan)

@@ -49,7 +49,7 @@ rule generate_images:
         device=DEVICE,
     params:
         model=model,
-        settings=testset_settings("images", "steps", "guidance", "seed"),
+        settings=image_settings,
         policy=policy_options,
     message:
         "Making images of the {wildcards.testset} prompts with {wildcards.backbone} {wildcards.policy}"

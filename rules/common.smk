@@ -82,5 +82,5 @@ def model_weights(backbone):
 
 
 def model(wildcards):
-    """A rule's parameter: the backbone, without how its pairs are made."""
-    return as_json(CONFIG.models[wildcards.backbone].model_dump(exclude={"pairs"}))
+    """A rule's parameter: the backbone, without how its pairs and test images are made."""
+    return as_json(CONFIG.models[wildcards.backbone].model_dump(exclude={"pairs", "tests", "mixed_guidance"}))

@@ -21,7 +21,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 def load_backbone(model: Model, parts: set[str] = frozenset({"transformer"}), device: str = "cpu") -> Backbone:
     """Load the parts of a backbone that a job needs: any of "transformer", "text", "vae".
 
-    Raises UserError if the folder is missing, incomplete, or of another family.
+    Raises UserError if the folder is missing, incomplete, or of another family, or if the model cannot have the resolution.
     """
     import importlib
 
@@ -30,6 +30,7 @@ def load_backbone(model: Model, parts: set[str] = frozenset({"transformer"}), de
     found = index.get("transformer") if isinstance(index, dict) else None
     if not found or found[1] != cls.transformer_class:
         raise UserError(f"{folder}: not a {model.family} pipeline; its transformer is {found}")
+    _require_resolution(model)
     names = [name for name in ("transformer", "vae") if name in parts]
     names += list(cls.text_components) if "text" in parts else []
     loaded = {}
@@ -51,3 +52,13 @@ def load_backbone(model: Model, parts: set[str] = frozenset({"transformer"}), de
         max_sequence_length=model.max_sequence_length,
         device=device,
     )
+
+
+def _require_resolution(model: Model) -> None:
+    """Raise UserError unless pixels make whole tokens (patches of 2×2 latent cells), and no more than have a position."""
+    folder = Path(model.path)
+    pixels = 2 * 2 ** (len(read_json(folder / "vae" / "config.json")["block_out_channels"]) - 1)  # along a token's side
+    most = read_json(folder / "transformer" / "config.json").get("pos_embed_max_size")  # SD3 alone has a table
+    if model.resolution % pixels or (most and model.resolution > most * pixels):
+        limit = f", {most * pixels} at most" if most else ""
+        raise UserError(f"{folder}: resolution {model.resolution} has to be a multiple of {pixels}{limit}")

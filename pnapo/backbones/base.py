@@ -191,12 +191,20 @@ class Backbone(ABC):
     lora_mixin: ClassVar[str]
 
     def read_checkpoint(self, manifest: Path | str) -> dict[str, Any]:
-        """The settings of a trained checkpoint. Raises UserError if it is another backbone's, or if its files are damaged."""
+        """The settings of a trained checkpoint.
+
+        Raises UserError if it is another backbone's, was trained at another resolution, or if its files are damaged.
+        """
         settings = read_manifest(manifest, "checkpoint")["settings"]
         if settings["transformer_config"] != config_digest(self.transformer):
             raise UserError(
                 f"{manifest}: a checkpoint of another backbone ({settings['family']}); "
                 f"it does not fit {self.family} at {self.path}"
+            )
+        if tuple(settings["latent_shape"]) != self.latent_shape:
+            raise UserError(
+                f"{manifest}: trained on latents of shape {settings['latent_shape']}, but {self.path} at resolution "
+                f"{self.resolution} has {list(self.latent_shape)}; use the resolution that it was trained at"
             )
         require_intact(manifest, "checkpoint")
         return settings
@@ -204,8 +212,8 @@ class Backbone(ABC):
     def load_policy(self, manifest: Path | str, *, negative: bool = False, step: int | None = None) -> None:
         """Put a trained checkpoint (LoRA or full) on the transformer, or on a copy for the negative branch of guidance.
 
-        With `step`, its snapshot after so many steps. Raises UserError if it was trained on another backbone, if its files
-        are damaged, if it has no such snapshot, or if the model has no such branch.
+        With `step`, its snapshot after so many steps. Raises UserError if it was trained on another backbone or at another
+        resolution, if its files are damaged, if it has no such snapshot, or if the model has no such branch.
         """
         manifest = Path(manifest)
         if negative and not self.true_guidance:

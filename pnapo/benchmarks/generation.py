@@ -17,8 +17,6 @@ from pnapo.flow.random import prior_noise
 from pnapo.pairs.embeddings import Embeddings
 from pnapo.pairs.sampler import sample
 
-BATCH = 16
-
 
 def generate_images(
     backbone: Backbone,
@@ -33,15 +31,15 @@ def generate_images(
     Beside the manifest lies timing.json (not part of it): seconds and number of images. Raises UserError if the model's
     latents are not finite.
     """
-    start = time.monotonic()
+    start, batch = time.monotonic(), settings.batch
     ids = [prompt_id for prompt_id in testset["prompt_id"] for _ in range(settings.images)]
     numbers = [number for _ in testset["prompt_id"] for number in range(settings.images)]
     null = embeddings.null() if backbone.true_guidance and settings.guidance > 1 else None
-    chosen = settings.model_dump(include={"images", "steps", "guidance", "seed"})
+    chosen = settings.model_dump(include={"images", "steps", "guidance", "seed", "batch"})
     recorded = {**chosen, "family": backbone.family, "model": backbone.path, "resolution": backbone.resolution}
     with image_writer(out, recorded) as add:
-        for first in range(0, len(ids), BATCH):
-            chunk, which = ids[first : first + BATCH], numbers[first : first + BATCH]
+        for first in range(0, len(ids), batch):
+            chunk, which = ids[first : first + batch], numbers[first : first + batch]
             noise = np.stack([prior_noise(settings.seed, p, k, backbone.latent_shape) for p, k in zip(chunk, which)])
             latents = sample(
                 backbone,
@@ -49,7 +47,7 @@ def generate_images(
                 embeddings.rows(chunk),
                 steps=settings.steps,
                 guidance=settings.guidance,
-                batch=BATCH,
+                batch=batch,
                 null=null,
             )
             bad = (~latents.isfinite().flatten(1).all(1)).nonzero()
@@ -58,9 +56,9 @@ def generate_images(
                     f"{out}: not made, as the model's latents of prompt {chunk[int(bad[0])]} are not finite; "
                     "its training diverged or its weights are damaged"
                 )
-            add(chunk, which, backbone.decode(latents, BATCH))
+            add(chunk, which, backbone.decode(latents, batch))
             done = first + len(chunk)
-            if (first // BATCH) % 16 == 15 or done == len(ids):
+            if (first // batch) % 16 == 15 or done == len(ids):
                 left = (time.monotonic() - start) / done * (len(ids) - done)
                 log(f"images {done}/{len(ids)}, {left:.0f} s left")
     write_json(out.parent / "timing.json", {"seconds": round(time.monotonic() - start, 1), "images": len(ids)})

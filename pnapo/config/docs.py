@@ -42,7 +42,8 @@ the loss `inversion_dpo_published`. For another method, add an entry under `runs
 and the tables. `config/lab.yaml` has one for every method of [methods.md](methods.md), and compares them
 ([laboratory.md](laboratory.md)); [add-a-method.md](add-a-method.md) shows how to write a new one.
 """
-OVERRIDDEN = {schema.Overrides: schema.Run, schema.Sampling: schema.Pairs}  # whose settings these are
+# Whose settings these are.
+OVERRIDDEN = {schema.Overrides: schema.Run, schema.Sampling: schema.Pairs, schema.Testing: schema.TestSet}
 AXES = {"PATHS": schema.PathName, "LOSSES": schema.LossName, "SCHEDULES": schema.ScheduleName}
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from pnapo.config.schema import GIVEN, WITHOUT_BETA, Config, Pairs, Run
+from pnapo.config.schema import GIVEN, WITHOUT_BETA, Config, Pairs, Run, TestSet
 
 # A run's lists of which one entry is in force, and whether it is tuned: no reason to train a seed again.
 _ASIDE = {"seeds", "on", "backbones", "tune"}
@@ -90,6 +90,11 @@ def networks(config: Config, metrics: Iterable[str]) -> dict[str, str]:
     """The network behind each of these metrics that is a reward, in words: which CLIP, which version."""
     found = {name: config.metrics[name].reward for name in metrics}
     return {name: config.rewards[reward].network for name, reward in found.items() if reward}
+
+
+def images_of(config: Config, backbone: str, name: str) -> TestSet:
+    """How the images of a test set are made on a backbone."""
+    return config.testsets[name].model_copy(update=config.models[backbone].tests.model_dump(exclude_none=True))
 
 
 def as_json(section: BaseModel | dict[str, Any]) -> str:

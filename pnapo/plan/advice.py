@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import reduce
+from typing import Any
 
 from pnapo.config.schema import Config, Run
 from pnapo.plan.experiment import Experiment
@@ -9,7 +10,7 @@ from pnapo.plan.hardware import GPUS, Gpu
 from pnapo.plan.jobs import Job
 from pnapo.plan.memory import CUDA, FRAGMENTS, GIB, peak, training
 
-UNBUILT = "neither gradient checkpointing nor splitting a model over GPUs (FSDP) is built yet"
+PROCESSES = (2, 4, 8, 16)  # that a sharded run may be split over
 BATCHES = {  # where the configuration says how many rows a rule has in memory at once
     "filter_unsafe": "prompts.safety.batch",
     "drop_semantic_duplicates": "prompts.semantic.batch",
@@ -32,34 +33,52 @@ def advice(experiment: Experiment, gpu: Gpu, failing: list[tuple[Job, float]]) -
         else:
             lines.append(f"{job.rule}{where}: {held:.0f} GiB; {_other(experiment, gpu, job, held)}")
     lines += [f"train {', '.join(names)}{told}" for told, names in runs.items()]
-    shared = "more processes (docs/slurm.md) share a step's `accumulation`: its time, not its memory"
+    shared = (
+        "more processes (docs/slurm.md) share a step's `accumulation`: its time, and its memory if the run is sharded"
+    )
     return [*lines, shared] if runs else lines
 
 
 def _training(experiment: Experiment, gpu: Gpu, backbone: str, name: str) -> str:
-    """The change of a run that fits: a smaller batch, LoRA, both; else what it would take."""
+    """The first change of a run that fits; else what it would take."""
     run, model = experiment.run(backbone, name), experiment.backbones[backbone]
-    for changed, told in _changes(run):
-        needed = training(model, changed) / GIB * FRAGMENTS + CUDA
+    for changed, gpus, told in _changes(run, experiment.gpus):
+        needed = training(model, changed, gpus) / GIB * FRAGMENTS + CUDA
         if needed <= gpu.memory:
             return f"{told} takes {needed:.0f} GiB"
-    return f"batch 1 and LoRA still take {needed:.0f} GiB, and {UNBUILT}: {larger(needed)}"
+    return f"batch 1, gradient checkpointing and LoRA still take {needed:.0f} GiB: {larger(needed)}"
 
 
-def _changes(run: Run) -> Iterator[tuple[Run, str]]:
-    """A run with ever smaller batches of the same step, as it is and then with LoRA."""
-    sizes = [size for size in range(run.batch, 0, -1) if run.batch % size == 0]
-    for adapter in dict.fromkeys((run.adapter, "lora")):
-        for size in sizes:
+def _changes(run: Run, gpus: int) -> Iterator[tuple[Run, int, str]]:
+    """A run, the GPUs it is on, and how it was changed: first what changes no result, then rounding alone, at last the method.
+
+    Each with ever smaller batches of the same step.
+    """
+    sparing, full = {"gradient_checkpointing": True}, run.adapter == "full"
+    ways: list[tuple[dict[str, Any], int]] = [({}, gpus), (sparing, gpus)]
+    if not run.sharded:
+        ways += [({"optimizer": "adamw_8bit", **more}, gpus) for more in ({}, sparing)]
+    if full:
+        ways += [({"sharded": True, **more}, count) for count in PROCESSES for more in ({}, sparing)]
+    ways += [({"adapter": "lora", "sharded": False, **more}, gpus) for more in ({}, sparing)] if full else []
+    for way, count in ways:
+        for size in (size for size in range(run.batch, 0, -1) if run.batch % size == 0):
             more = run.accumulation * (run.batch // size)
-            told = ["adapter: lora"] if adapter != run.adapter else []
-            told += [f"batch: {size}, accumulation: {more}"] if size != run.batch else []
-            yield run.model_copy(update={"adapter": adapter, "batch": size}), f"`{', '.join(told)}`"
+            if way.get("sharded") and more % count:
+                continue
+            changed = run.model_copy(update={**way, "batch": size, "accumulation": more})
+            new = {key: value for key, value in changed if value != getattr(run, key)}
+            told = ", ".join(f"{key}: {str(value).lower()}" for key, value in new.items())
+            places = f"on {count} GPUs" if way.get("sharded") else ""
+            yield changed, count, " ".join(filter(None, (told and f"`{told}`", places)))
 
 
 def _other(experiment: Experiment, gpu: Gpu, job: Job, held: float) -> str:
     """The setting that says how many rows are in memory at once, if one does, and at which value the job fits."""
     path = BATCHES.get(job.rule)
+    if job.rule == "generate_images":
+        own = experiment.config.models[job.key[0]].tests.batch
+        path = f"models.{job.key[0]}.tests.batch" if own else f"testsets.{job.key[2]}.batch"
     if job.rule in ("label_pairs", "score_images"):
         reward = job.key[2] if job.rule == "label_pairs" else experiment.config.metrics[job.key[3]].reward
         path = f"rewards.{reward}.batch"
@@ -70,7 +89,7 @@ def _other(experiment: Experiment, gpu: Gpu, job: Job, held: float) -> str:
     section = reduce(lambda inner, name: inner[name], outer, whole)
     while section[last] > 1:
         section[last] //= 2
-        held = peak(Experiment(Config.model_validate(whole)), job)
+        held = peak(Experiment(Config.model_validate(whole), experiment.gpus), job)
         if held <= gpu.memory:
             return f"`{path}: {section[last]}` takes {held:.0f} GiB"
     return f"`{path}: 1` still takes {held:.0f} GiB: {larger(held)}"

@@ -13,7 +13,7 @@ from pnapo.needs import record_of
 from pnapo.plan import known
 from pnapo.plan.experiment import Experiment
 from pnapo.plan.jobs import Job
-from pnapo.plan.memory import trained
+from pnapo.plan.memory import MOMENTS, trained
 from pnapo.plan.models import Backbone
 
 PNG = 1.6  # bytes a pixel
@@ -75,7 +75,7 @@ def _checkpoint(experiment: Experiment, name: str, run_name: str, seed: int) -> 
     backbone, run = experiment.backbones[name], experiment.run(name, run_name)
     number = trained(backbone, run)
     full = (number + backbone.transformer.buffers) * backbone.itemsize
-    state = number * (12 + AVERAGES * ((run.ema > 0) + (run.reference_ema > 0)))
+    state = number * (4 + MOMENTS[run.optimizer] + AVERAGES * ((run.ema > 0) + (run.reference_ema > 0)))
     saves = run.checkpoint_every < run.steps
     size = full if run.adapter == "full" else 4 * number
     copies = 1 + len(run.snapshots)

@@ -22,7 +22,7 @@ class Row(NamedTuple):
     jobs: int
     gpu: bool  # whether they have a model
     gpu_hours: float
-    longest_hours: float  # of one job
+    longest_hours: float  # of one job, on the GPUs that it is spread over
     forward: int  # passes of the transformer, one image each
     backward: int
     peak_gib: float  # of the largest
@@ -70,7 +70,7 @@ def estimate(experiment: Experiment, rates: Rates) -> Estimate:
         found[key] = row._replace(
             jobs=row.jobs + 1,
             gpu_hours=row.gpu_hours + hours,
-            longest_hours=max(row.longest_hours, hours),
+            longest_hours=max(row.longest_hours, hours / experiment.gpus_of(job)),
             forward=row.forward + does.forward,
             backward=row.backward + does.backward,
             peak_gib=max(row.peak_gib, held or 0),

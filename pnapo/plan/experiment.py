@@ -14,10 +14,13 @@ from pnapo.plan.jobs import SELECTED, Job, jobs_of, owners, resolved
 
 
 class Experiment:
-    """Everything is looked up once. Raises UserError if a list of test prompts is of unknown length."""
+    """Everything is looked up once; sharded trainings are split over `gpus` GPUs.
 
-    def __init__(self, config: Config):
-        self.config = config
+    Raises UserError if a list of test prompts is of unknown length.
+    """
+
+    def __init__(self, config: Config, gpus: int = 1):
+        self.config, self.gpus = config, gpus
         self.backbones: Mapping[str, models.Backbone] = models.backbones(config)
         self.rewards: dict[str, Clip] = {name: models.reward(reward) for name, reward in config.rewards.items()}
         self.detectors: dict[str, Detector] = {
@@ -47,6 +50,10 @@ class Experiment:
         if (backbone, name) not in self._runs:
             self._runs[backbone, name] = resolved(self.config, backbone, name)
         return self._runs[backbone, name]
+
+    def gpus_of(self, job: Job) -> int:
+        """GPUs that a job is sure to be spread over."""
+        return self.gpus if job.rule == "train" and self.run(*job.key[:2]).sharded else 1
 
     def prompts(self, name: str) -> int:
         """Prompts of a list that is embedded."""

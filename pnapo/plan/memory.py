@@ -1,8 +1,10 @@
 """The largest GPU memory of a job: weights, gradients, AdamW's moments, and activations, as this library holds them.
 
 Training, bytes for each trained parameter: 4 the weight (float32, also beside a bfloat16 base), 4 its gradient, 8 AdamW's
-moments, 4 each moving average; full fine-tuning of a bfloat16 model holds 2 more while a pass lasts, the copies that autocast
-makes. A LoRA run holds the frozen base once, and a full one a second model only if the reference is computed in its steps.
+moments (2 in 8 bits), 4 each moving average; full fine-tuning of a bfloat16 model holds 2 more while a pass lasts, the copies
+that autocast makes. A LoRA run holds the frozen base once, and a full one a second model only if the reference is computed in
+its steps. A sharded run divides all this but the second model by the number of GPUs, and gathers two blocks at a time instead
+of autocast's copies, with the gradient of one of them. Before it begins every GPU holds the whole model as it is loaded.
 
 Activations that a backward pass waits for, in bytes for each token, unit of width and block, counted by hand from what a block
 of joint attention saves with fused attention (SAVED; docs/cost.md has the list). A frozen linear layer needs no input for its
@@ -13,7 +15,7 @@ Not measured on a GPU yet. To what is counted come 5 % for fragments and 1 GiB f
 
 from collections.abc import Callable
 
-from pnapo.config.resolve import pairs_of
+from pnapo.config.resolve import images_of, pairs_of
 from pnapo.config.schema import Run
 from pnapo.objectives.losses import LOSSES
 from pnapo.plan.encoders import Clip, Tower
@@ -28,6 +30,7 @@ SAVED = {("full", "bf16"): 50, ("full", "fp32"): 84, ("lora", "bf16"): 32, ("lor
 WIDTHS = 16  # of a token that one block holds at once: its input, queries, keys, values, and the MLP of 4 widths
 PICTURES = 3  # copies of the widest activation that the VAE holds at once
 MASKS = 100  # instances of an image at most (pnapo/detectors/instances.py MOST)
+MOMENTS = {"adamw": 8, "adamw_8bit": 2}  # bytes for each trained parameter; the scales of 8-bit blocks are left out
 SAFETY_TOKENS = 512  # the longest prompt of the safety filter
 
 
@@ -60,20 +63,31 @@ def trained(backbone: Backbone, run: Run) -> int:
     return transformer.adapted * run.lora_rank if run.adapter == "lora" else transformer.parameters
 
 
-def training(backbone: Backbone, run: Run, checkpointing: bool = False) -> float:
-    """Bytes of a training: the largest of reading the reference before the first step, making the policy, and a step."""
+def gathered(backbone: Backbone) -> float:
+    """Bytes of a split model's blocks that are whole at a time: the current one and the next, and one's gradient, also in
+    float32 while it is averaged. A block of joint attention, the largest, has 36·d² weights (architecture.py), 7·d² more with a
+    second attention."""
+    transformer, size = backbone.transformer, backbone.itemsize
+    block = (36 + (7 if transformer.own else 0)) * transformer.width**2
+    return block * (3 * size + 4)
+
+
+def training(backbone: Backbone, run: Run, gpus: int = 1) -> float:
+    """Bytes of a training on each of `gpus` GPUs, if it is sharded: the largest of reading the reference before the first
+    step, making the policy, and a step."""
     base, number, loss = weights(backbone), trained(backbone, run), LOSSES[run.loss]
     rows = run.batch * (2 if loss.loser else 1)
     averages = (run.ema > 0) + (run.reference_ema > 0)
-    state = number * (4 + 4 + 8 + 4 * averages)
+    parts = gpus if run.sharded else 1
+    state = number * (4 + 4 + MOMENTS[run.optimizer] + 4 * averages) / parts
     if run.adapter == "lora":
         held, making = base + state, base
     else:
         beside = loss.reference and run.reference == "compute" and not run.reference_ema
-        copies = 2 * number if backbone.dtype == "bf16" else 0
-        held, making = state + copies + (base if beside else 0), base + 4 * number
+        copies = gathered(backbone) if parts > 1 else 2 * number if backbone.dtype == "bf16" else 0
+        held, making = state + copies + (base if beside else 0), base + 4 * number / parts
     before = base + inference(backbone, REFERENCE_AT_ONCE) if loss.reference else 0
-    return max(before, making, held + activations(backbone, rows, run.adapter, checkpointing))
+    return max(before, making, held + activations(backbone, rows, run.adapter, run.gradient_checkpointing))
 
 
 def _texts(tower: Tower, rows: int, tokens: int, size: int) -> float:
@@ -151,13 +165,13 @@ def _detected(experiment: Experiment, backbone: Backbone, metric: str) -> float:
 
 def _generate_images(experiment: Experiment, name: str, policy: str, testset: str) -> float:
     """Transformer and VAE are loaded together; pictures are decoded as many at once as were made."""
-    backbone, guidance = experiment.backbones[name], experiment.config.testsets[testset].guidance
-    sampling = _sampled(backbone, IMAGES_AT_ONCE, guidance) + 4 * backbone.vae.parameters
-    return max(sampling, weights(backbone) + _pixels(backbone, IMAGES_AT_ONCE, backbone.vae.decode_widest))
+    backbone, settings = experiment.backbones[name], images_of(experiment.config, name, testset)
+    sampling = _sampled(backbone, settings.batch, settings.guidance) + 4 * backbone.vae.parameters
+    return max(sampling, weights(backbone) + _pixels(backbone, settings.batch, backbone.vae.decode_widest))
 
 
 def _train(experiment: Experiment, name: str, run: str, seed: int) -> float:
-    return training(experiment.backbones[name], experiment.run(name, run))
+    return training(experiment.backbones[name], experiment.run(name, run), experiment.gpus)
 
 
 def _measure_gradients(experiment: Experiment, name: str, *trained_policy) -> float:

@@ -52,6 +52,9 @@ def notes(plan: Estimate) -> list[str]:
     if stand_ins:
         told = ", ".join(f"{name} as {fact}" for name, fact in stand_ins.items())
         lines.append(f"Not here yet, so taken from what is published: {told}.")
+    runs = plan.experiment.config.runs.values()
+    if any(run.sharded or any(own.sharded for own in run.on.values()) for run in runs):
+        lines.append(f"Sharded trainings are split over as many GPUs as `--gpus` says, {plan.experiment.gpus}.")
     if plan.experiment.raw is None:
         lines.append(f"{plan.experiment.config.prompts.source.path} is not here: the prompt filters are not counted.")
     if unknown:
@@ -73,7 +76,7 @@ def totals(plan: Estimate, gpus: int) -> list[str]:
     lines = [
         f"{plan.total('jobs'):,} jobs, {hours(spent)} GPU-hours ({by})",
         f"On {gpus} GPU{'s' if gpus > 1 else ''}: {hours(best)} hours at best; the longest job, {where}, takes "
-        f"{hours(longest.longest_hours)} on one GPU",
+        f"{hours(longest.longest_hours)} by itself",
         f"Disk: {size(plan.total('kept'))} in the end, and up to {size(scratch.scratch)} more for each {scratch.rule} "
         "job that runs",
     ]

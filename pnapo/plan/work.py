@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pnapo.config.resolve import pairs_of
+from pnapo.config.resolve import images_of, pairs_of
 from pnapo.objectives.losses import LOSSES
 from pnapo.objectives.paths import PATHS
 from pnapo.plan.experiment import Experiment
@@ -16,7 +16,7 @@ from pnapo.plan.known import COLOR_TEXTS
 from pnapo.plan.models import Backbone
 
 # Batches that no setting names: what the modules say, which a plan cannot import (a test compares them).
-IMAGES_AT_ONCE = 16  # pnapo/benchmarks/generation.py BATCH
+IMAGES_AT_ONCE = 16  # pnapo/lab/geometry.py BATCH
 REFERENCE_AT_ONCE = 16  # pnapo/training/reference.py ROWS
 EMBED_AT_ONCE = 32  # pnapo/backbones/base.py encode_prompts
 GEOMETRY_TIMES = 9  # pnapo/lab/geometry.py TIMES
@@ -145,13 +145,13 @@ def _train(experiment: Experiment, name: str, run_name: str, seed: int) -> Work:
     sides = 2 if loss.loser else 1
     made = whole_visits(experiment.config, run) * pair_count(experiment.config, run.data)
     own = _sampling(backbone, sides * (total - made) if loss.reference else 0)
-    flops = sides * total * backbone.flops.training(run.adapter)
+    flops = sides * total * backbone.flops.training(run.adapter, run.gradient_checkpointing)
     return Work(own.forward + sides * total, sides * total, own.flops + Counter({("training", backbone.dtype): flops}))
 
 
 def _generate_images(experiment: Experiment, name: str, policy: str, testset: str) -> Work:
-    backbone, settings = experiment.backbones[name], experiment.config.testsets[testset]
-    rows = filled(experiment.testsets[testset] * settings.images, IMAGES_AT_ONCE)
+    backbone, settings = experiment.backbones[name], images_of(experiment.config, name, testset)
+    rows = filled(experiment.testsets[testset] * settings.images, settings.batch)
     passes = rows * settings.steps * (2 if backbone.true_guidance(settings.guidance) else 1)
     return _sampling(backbone, passes, pixels=rows * backbone.decode)
 

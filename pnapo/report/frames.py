@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from pnapo.config import images_of
 from pnapo.config.schema import WITHOUT_BETA
 from pnapo.report.collect import Results
 from pnapo.report.runs import ordered
@@ -30,6 +31,10 @@ def _each(resolved: list[dict[str, Any]], setting: str) -> str:
     return " / ".join(dict.fromkeys(f"{settings[setting]:g}" for settings in resolved))
 
 
+def _trains(settings: dict[str, Any]) -> str:
+    return f"LoRA, rank {settings['lora_rank']}" if settings["adapter"] == "lora" else "all weights"
+
+
 def methods_table(results: Results) -> dict[str, Any]:
     """How each run differs, one row each; β in the code convention."""
     rows = []
@@ -46,10 +51,10 @@ def methods_table(results: Results) -> dict[str, Any]:
                 "schedule": "–" if plain else run.schedule,
                 "β": "–" if plain else _each(on, "beta"),
                 "labels by": f"{label(run.data)}, {label(run.reward)}" if run.data else label(run.reward),
-                "trains": f"LoRA, rank {run.lora_rank}" if run.adapter == "lora" else "all weights",
+                "trains": " / ".join(dict.fromkeys(map(_trains, on))),
                 "learning rate": _each(on, "learning_rate"),
                 "steps": _each(on, "steps"),
-                "pairs a step": run.batch * run.accumulation,
+                "pairs a step": " / ".join(dict.fromkeys(str(s["batch"] * s["accumulation"]) for s in on)),
                 "seeds": ", ".join(map(str, run.seeds)),
             }
         )
@@ -64,12 +69,13 @@ def testsets_table(results: Results) -> dict[str, Any]:
             "test set": testset_label(name),
             "prompts": int(prompts[name]),
             "images per prompt": t.images,
-            "Euler steps": t.steps,
-            "guidance": t.guidance,
+            "Euler steps": _each(on, "steps"),
+            "guidance": _each(on, "guidance"),
             "noise seed": t.seed,
         }
         for name in results.testsets
         for t in [results.config.testsets[name]]
+        for on in [[images_of(results.config, b, name).model_dump() for b in results.config.backbones]]
     ]
     return shown(grid_of(pd.DataFrame(rows)))
 

@@ -1,4 +1,5 @@
-"""What is trained, and what the frozen reference is: a LoRA adapter (reference: adapter off) or a full copy."""
+"""What is trained, and what the frozen reference is: a LoRA adapter (reference: adapter off) or a full copy, which the
+processes of a training may split."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -11,12 +12,15 @@ import torch
 from pnapo.artifacts import read_json, read_tensors, write_json
 from pnapo.backbones import Backbone
 from pnapo.config.schema import Run
+from pnapo.training.blocks import fit_out, strip
+from pnapo.training.sharding import shared_out, split_copy, whole
 
 
 class Policy(ABC):
     """A trainable transformer beside the frozen reference it starts from."""
 
     model: torch.nn.Module
+    split = False  # whether `model` is split over the processes
 
     @property
     def trainable(self) -> dict[str, torch.nn.Parameter]:
@@ -33,8 +37,9 @@ class Policy(ABC):
         """Free what only the reference needs; `reference` must not be used after this."""
 
     @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write the current weights into `folder` in diffusers' format."""
+    def save(self, folder: Path | None) -> None:
+        """Write the current weights into `folder` in diffusers' format; every process calls it, without a folder where
+        another one writes."""
 
     @abstractmethod
     def close(self) -> None:
@@ -51,7 +56,7 @@ class LoraPolicy(Policy):
     def __init__(self, backbone: Backbone, run: Run, seed: int):
         from peft import LoraConfig
 
-        self.backbone, self.model = backbone, backbone.transformer
+        self.backbone, self.model, self.run = backbone, backbone.transformer, run
         self.scale = run.lora_alpha / run.lora_rank
         self.model.requires_grad_(False)
         config = LoraConfig(
@@ -65,6 +70,7 @@ class LoraPolicy(Policy):
             self.model.add_adapter(config)
         for parameter in self.trainable.values():
             parameter.data = parameter.data.float()
+        fit_out(self.model, run)
 
     @contextmanager
     def reference(self) -> Iterator[torch.nn.Module]:
@@ -78,10 +84,12 @@ class LoraPolicy(Policy):
     def forget_reference(self) -> None:
         """Nothing to free: the reference is the policy without its adapter."""
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | None) -> None:
         """Write pytorch_lora_weights.safetensors. alpha/rank is folded into B: loaders then assume alpha = rank."""
         from peft import get_peft_model_state_dict
 
+        if folder is None:
+            return
         state = get_peft_model_state_dict(self.model)
         self.backbone.save_lora(
             folder, {name: value * self.scale if "lora_B" in name else value for name, value in state.items()}
@@ -98,15 +106,23 @@ class LoraPolicy(Policy):
         )
 
     def close(self) -> None:
+        strip(self.model, self.run)
         self.model.unload_lora()
 
 
 class FullPolicy(Policy):
-    """A float32 copy of the whole transformer; the backbone's own stays as the reference, as long as it is needed."""
+    """A float32 copy of the whole transformer; the backbone's own stays as the reference, as long as it is needed.
+
+    A sharded run of several processes splits the copy (`pnapo.training.sharding`), and leaves the reference whole.
+    """
 
     def __init__(self, backbone: Backbone, run: Run, seed: int):
-        self.backbone = backbone
-        self.model = copy.deepcopy(backbone.transformer).float().requires_grad_(True)
+        self.backbone, self.split = backbone, run.sharded and shared_out()
+        if self.split:
+            self.model = split_copy(backbone.transformer, backbone.device)
+        else:
+            self.model = copy.deepcopy(backbone.transformer).float().requires_grad_(True)
+        fit_out(self.model, run)
 
     @contextmanager
     def reference(self) -> Iterator[torch.nn.Module]:
@@ -117,13 +133,19 @@ class FullPolicy(Policy):
         """Free the backbone's own weights; an empty shell that knows shapes and precision stays."""
         self.backbone.transformer.to("meta")
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | None) -> None:
         """Write transformer/ in the backbone's own precision, in one file."""
-        target, model = folder / "transformer", self.model
-        if self.backbone.dtype != torch.float32:
-            model = copy.deepcopy(model)
-            for parameter in model.parameters():
-                parameter.data = parameter.data.to(self.backbone.dtype)
+        state, dtype = {}, self.backbone.dtype
+        for name, value in self.model.state_dict().items():
+            value = whole(value.detach())
+            if folder is not None:
+                state[name] = value.to("cpu", dtype)
+        if folder is None:
+            return
+        target, own = folder / "transformer", self.backbone.transformer
+        with torch.device("meta"):
+            model = type(own).from_config(own.config)
+        model.load_state_dict(state, assign=True)
         model.save_pretrained(target, max_shard_size="1TB")
         config = read_json(target / "config.json")
         config.pop("_name_or_path", None)  # where the base model happened to lie

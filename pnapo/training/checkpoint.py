@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pnapo.artifacts import write_json, write_manifest, write_text
-from pnapo.training.adapters import Policy
 from pnapo.training.log import read_log
 from pnapo.training.model_card import model_card
 
@@ -19,19 +18,17 @@ _WEIGHTS = ("pytorch_lora_weights.safetensors", "transformer")
 def assemble(
     folder: Path,
     name: str,
-    policy: Policy,
     settings: Mapping[str, Any],
     snapshots: Path,
     logs: Sequence[Path],
     cost: Mapping[str, Any],
 ) -> None:
-    """Write a checkpoint into the empty `folder`: weights, those of the run's snapshots, model card, settings, logs, cost."""
+    """Write into `folder` all of a checkpoint but the weights after its last step: those of the run's snapshots, or of the
+    one it stops at, model card, settings, logs, cost."""
     run, stop = settings["run"], settings["stop"]
     for step in run["snapshots"]:
         shutil.copytree(snapshots / str(step), folder / SNAPSHOTS / str(step))
-    if stop == run["steps"]:
-        policy.save(folder)
-    else:
+    if stop != run["steps"]:
         shutil.copytree(snapshots / str(stop), folder, dirs_exist_ok=True)
     for log in logs:
         shutil.copyfile(log, folder / log.name)

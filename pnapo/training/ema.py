@@ -34,12 +34,16 @@ class EMA:
 
     @contextmanager
     def instead_of(self, weights: Mapping[str, torch.nn.Parameter]) -> Iterator[None]:
-        """Inside the block the parameters `weights`, float32, are the average; nothing is copied."""
-        own = {name: value.data for name, value in weights.items()}
+        """Inside the block the parameters `weights`, float32, are the average, and the average is they."""
+        self._exchange(weights)
         try:
-            for name, value in weights.items():
-                value.data = self.shadow[name]
             yield
         finally:
-            for name, value in weights.items():
-                value.data = own[name]
+            self._exchange(weights)
+
+    @torch.no_grad()
+    def _exchange(self, weights: Mapping[str, torch.Tensor]) -> None:
+        for name, value in self.shadow.items():  # by content: whoever gathers split weights knows where theirs lie
+            own = value.clone()
+            value.copy_(weights[name])
+            weights[name].copy_(own)

@@ -29,10 +29,12 @@ from pnapo.training.ema import EMA
 from pnapo.training.log import JsonLines, per_pair, row
 from pnapo.training.lookup import Beside, Computed, Known, ReferenceErrors, Table, why_in_each_step
 from pnapo.training.meter import Meter
+from pnapo.training.optimizers import make_optimizer
 from pnapo.training.points import residuals_at
 from pnapo.training.reference import Reference
 from pnapo.training.settings import resolve_settings
-from pnapo.training.state import fingerprint, load_state, save_state
+from pnapo.training.sharding import load_parts, save_parts, whole
+from pnapo.training.state import drop_other_parts, fingerprint, load_state, parts_folder, save_state
 
 if TYPE_CHECKING:
     from pnapo.pairs.embeddings import Embeddings
@@ -84,6 +86,8 @@ def train(
     _announce(out.name, settings, batches, log)
     if crew.size > 1:
         log(f"{crew.size} processes, each making {len(crew.passes)} of a step's {run.accumulation} forward passes")
+    elif run.sharded:
+        log("sharded: true, but this is one process, so nothing is split; docs/slurm.md says how to train in several")
     with crew.workspace(out) as work:
         source = Reference(backbone, batches.draws, settings["guidance"])
         table = None
@@ -97,11 +101,11 @@ def train(
                 policy.forget_reference()
             known = table if table or not loss.reference else _in_each_step(source, batches, policy)
             cost = Session(backbone, policy, batches, known, settings, crew, meter, work, log).optimize()
-            if crew.first:
-                finished = work / "checkpoint"
-                shutil.rmtree(finished, ignore_errors=True)
-                finished.mkdir()
-                assemble(finished, out.name, policy, settings, work / SNAPSHOTS, [work / name for name in LOGS], cost)
+            finished = _empty(work / "checkpoint") if crew.first else None
+            if settings["stop"] == run.steps:
+                policy.save(finished)
+            if finished:
+                assemble(finished, out.name, settings, work / SNAPSHOTS, [work / name for name in LOGS], cost)
                 publish(finished, out, settings)
         finally:
             policy.close()
@@ -111,6 +115,13 @@ def _in_each_step(source: Reference, batches: Batches, policy: Policy) -> Refere
     if batches.run.reference_ema or LOSSES[batches.run.loss].deviation:
         return Beside(source, policy, len(batches.sides), batches.run.reference_ema)
     return Computed(source, batches, policy)
+
+
+def _empty(folder: Path) -> Path:
+    """The folder, with nothing in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _silent(line: str) -> None:
@@ -174,13 +185,11 @@ class Session:
         self.guidance, self.crew, self.log = settings["guidance"], crew, log
         self.key, self.file, self.snapshots = fingerprint(settings), work / "state.pt", work / SNAPSHOTS
         self.weights = policy.trainable
-        adamw = {"lr": self.run.learning_rate, "weight_decay": self.run.weight_decay}
-        optimizer = torch.optim.AdamW(self.weights.values(), fused=True, **adamw)
-        self.optimizer = crew.accelerator.prepare_optimizer(optimizer)
+        self.optimizer = crew.accelerator.prepare_optimizer(make_optimizer(self.run, self.weights.values()))
         self.ema = EMA(self.weights, self.run.ema) if self.run.ema else None
         averages = {"saved": self.ema, "reference": reference.average if reference else None}
         self.averages = {name: average for name, average in averages.items() if average}
-        state = load_state(self.file, self.key, log)
+        state = load_state(self.file, self.key, log, split=policy.split)
         if state:
             log(f"resuming at step {state['step']}")
             self._restore(state)
@@ -201,7 +210,7 @@ class Session:
                 file.append(content)
             if (step + 1) % max(1, run.steps // 20) == 0 or step + 1 == run.steps:
                 self.log(_progress(line, run.steps, speed))
-            if step + 1 in run.snapshots and self.crew.first:
+            if step + 1 in run.snapshots:
                 self._keep(self.snapshots / str(step + 1))
             if (step + 1) % run.checkpoint_every == 0 and step + 1 < run.steps:
                 self._save(step + 1)
@@ -232,8 +241,9 @@ class Session:
                     values = values * WEIGHTS[run.time_weight](batch.t[: run.batch], self.parameter)
                 accelerator.backward(values.mean())
                 if accelerator.sync_gradients:
-                    self.crew.average(value.grad for value in self.weights.values())
-                    norm = float(accelerator.clip_grad_norm_(self.weights.values(), run.max_grad_norm))
+                    if not self.policy.split:  # else the backward pass has done it
+                        self.crew.average(value.grad for value in self.weights.values())
+                    norm = float(whole(accelerator.clip_grad_norm_(self.weights.values(), run.max_grad_norm)))
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             parts.append(per_pair(found, values, beta, self.loss))
@@ -248,26 +258,41 @@ class Session:
 
     def _keep(self, folder: Path) -> None:
         """Write the weights as they are now, or their average, into a folder of their own."""
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
         with self.ema.instead_of(self.weights) if self.ema else nullcontext():
-            self.policy.save(folder)
+            self.policy.save(_empty(folder) if self.crew.first else None)
 
     def _save(self, step: int) -> None:
-        cost = self.meter.totals()
+        cost, parts = self.meter.totals(), None
+        if self.policy.split:
+            parts = parts_folder(self.file, step)
+            save_parts(parts, *self._split_state())
         if self.crew.first:
             state = {
                 "fingerprint": self.key,
                 "step": step,
                 "offsets": {name: file.sync() for name, file in zip(LOGS, self.logs)},
                 "cost": cost,
+            }
+            if parts:
+                save_state(self.file, {**state, "parts": parts.name})
+                drop_other_parts(parts)
+                return
+            state |= {
                 "weights": {name: value.detach() for name, value in self.weights.items()},
                 "optimizer": self.optimizer.state_dict(),
                 "averages": {name: average.shadow for name, average in self.averages.items()},
             }
             save_state(self.file, state)
 
+    def _split_state(self) -> tuple[torch.nn.Module, torch.optim.Optimizer, dict[str, Any]]:
+        """What the processes save and load in parts."""
+        averages = {name: average.shadow for name, average in self.averages.items()}
+        return self.policy.model, self.optimizer.optimizer, averages
+
     def _restore(self, state: dict[str, Any]) -> None:
+        if "parts" in state:
+            load_parts(self.file.parent / state["parts"], *self._split_state())
+            return
         with torch.no_grad():
             for name, value in self.weights.items():
                 value.copy_(state["weights"][name])

@@ -1,8 +1,13 @@
-"""The resumable state of a training: weights, optimizer, averages, step and log offsets, in one file."""
+"""The resumable state of a training: weights, optimizer, averages, step and log offsets, in one file.
+
+Of a policy that is split over processes, weights, optimizer and averages lie in a folder beside it, which the file names. It is
+written when all of the folder is there, so that a kill leaves the one before.
+"""
 
 import hashlib
 import json
 import pickle
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +29,25 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
         torch.save(dict(state), handle)
 
 
-def load_state(path: Path, fingerprint: str, log: Callable[[str], None]) -> dict[str, Any] | None:
-    """The state to resume from; None if there is none, or if it is damaged or of other settings (which is logged)."""
+def parts_folder(path: Path, step: int) -> Path:
+    """Where the parts of a split policy's state after so many steps lie, for the state file `path`."""
+    return path.with_name(f"{path.stem}-{step}")
+
+
+def drop_other_parts(kept: Path) -> None:
+    """Remove the parts of other steps."""
+    for folder in kept.parent.glob(f"{kept.name.rpartition('-')[0]}-*/"):
+        if folder != kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def load_state(
+    path: Path, fingerprint: str, log: Callable[[str], None], *, split: bool = False
+) -> dict[str, Any] | None:
+    """The state to resume from; None if there is none, or if it is damaged or of other settings (which is logged).
+
+    `split`: whether it has to be that of a policy which is split over processes, or of one which is not.
+    """
     if not path.exists():
         return None
     try:
@@ -35,6 +57,12 @@ def load_state(path: Path, fingerprint: str, log: Callable[[str], None]) -> dict
         return None
     if state.get("fingerprint") != fingerprint:
         log(f"{path}: the state of a run with other settings or pairs; starting from step 0")
+        return None
+    if ("parts" in state) != split:
+        log(f"{path}: the state of {'one process' if split else 'several processes'}; starting from step 0")
+        return None
+    if split and not (path.parent / state["parts"]).is_dir():
+        log(f"{path}: its folder {state['parts']} is missing; starting from step 0")
         return None
     for name, offset in state["offsets"].items():
         file = path.parent / name

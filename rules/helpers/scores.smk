@@ -59,6 +59,12 @@ def testset_settings(*names):
     return lambda wildcards: settings(CONFIG.testsets[wildcards.testset], *names)(wildcards)
 
 
+def image_settings(wildcards):
+    """A rule's parameter: how the images of a test set are made on a backbone."""
+    names = {"images", "steps", "guidance", "seed", "batch"}
+    return as_json(images_of(CONFIG, wildcards.backbone, wildcards.testset).model_dump(include=names))
+
+
 def all_images():
     """The manifest of every image set that some metric scores."""
     return [

@@ -62,6 +62,19 @@ def test_a_damaged_or_foreign_part_is_named(models, tmp_path, part, name, conten
     assert str(file.parent) in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("family", "resolution", "message"),
+    [
+        ("sd3", 36, r"resolution 36 has to be a multiple of 8, 64 at most$"),
+        ("sd3", 72, r"resolution 72 has to be a multiple of 8, 64 at most$"),
+        ("flux", 36, r"resolution 36 has to be a multiple of 8$"),
+    ],
+)
+def test_a_resolution_that_the_model_cannot_have_is_named(models, family, resolution, message):
+    with pytest.raises(UserError, match=message):
+        load_backbone(models[family].model_copy(update={"resolution": resolution}), {"vae"})
+
+
 def test_an_incomplete_pipeline_is_named(models, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(models["sd3"].path, folder)

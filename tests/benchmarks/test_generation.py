@@ -65,6 +65,15 @@ def test_guidance_steps_and_policy_change_the_images_but_not_the_noise(bench, mo
     assert nearest == list(near)
 
 
+def test_as_many_at_once_as_the_test_set_says(bench, tmp_path, monkeypatch):
+    sizes, own = [], bench.backbone._decode_batch
+    monkeypatch.setattr(bench.backbone, "_decode_batch", lambda latents: sizes.append(len(latents)) or own(latents))
+    few = generate(bench, tmp_path / "few" / "manifest.json", bench.testset[:3], batch=4)
+    assert sizes == [4, 4]  # six images; the last batch is filled up
+    usual = generate(bench, tmp_path / "usual" / "manifest.json", bench.testset[:3])
+    assert all(np.abs(few[key].astype(int) - usual[key]).max() <= 1 for key in usual)
+
+
 def test_latents_that_are_not_finite_never_become_images(bench, models, tmp_path):
     from pnapo.backbones import load_backbone
 
@@ -85,7 +94,7 @@ def test_a_second_run_makes_the_same_files_but_for_the_clock(bench, tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     manifest = read_manifest(tmp_path / "one" / "manifest.json", "images")
     assert list(manifest["files"]) == ["images.parquet"] and manifest["count"] == 4
-    settings = {"images": 2, "steps": 2, "guidance": 1.0, "seed": 1, "family": "sd3", "resolution": 32}
+    settings = {"images": 2, "steps": 2, "guidance": 1.0, "seed": 1, "batch": 16, "family": "sd3", "resolution": 32}
     assert manifest["settings"] == settings | {"model": bench.backbone.path}
     timing = read_json(tmp_path / "one" / "timing.json")
     assert timing["images"] == 4 and timing["seconds"] >= 0

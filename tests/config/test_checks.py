@@ -84,6 +84,17 @@ from pnapo.config import validate
             "inversion_dpo_published",
             "compares velocities, and the cache holds errors; set reference: com",
         ),
+        (
+            "runs/pnapo/sharded",
+            True,
+            "runs.pnapo.sharded: there is little to split of a LoRA adapter; set adapter: full",
+        ),
+        ("runs/pnapo/on", {"sd3": {"sharded": True}}, "runs.pnapo.on.sd3.sharded: there is little to split"),
+        (
+            "runs/pnapo",
+            {"adapter": "full", "sharded": True, "optimizer": "adamw_8bit"},
+            "runs.pnapo.optimizer: adamw_8bit cannot be split over processes",
+        ),
         ("runs/pnapo/seeds", [1, 1], "must be different whole numbers"),
         ("runs/pnapo/seeds", [-1], "must be different whole numbers, none below 0"),
         ("runs/pnapo/on", {"sd4": {"beta": 1}}, "runs.pnapo.on: no model is called sd4; did you mean sd3?"),

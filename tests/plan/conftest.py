@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def planned(monkeypatch):
     """planned("config/paper.yaml", runs={…}) is the experiment of config.yaml with overlays and settings laid on it."""
     monkeypatch.chdir(ROOT)
-    return lambda *overlays, **changed: Experiment(load_config("config.yaml", overlays, changed))
+    return lambda *overlays, gpus=1, **changed: Experiment(load_config("config.yaml", overlays, changed), gpus)
 
 
 def numbers_in(file: Path) -> int:

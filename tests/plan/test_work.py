@@ -21,7 +21,8 @@ def test_pairs_are_sampled_and_decoded(planned):
     assert (done.forward, done.backward) == (240 * 2 * 20, 0)
     flops = experiment.backbones["sd3"].flops.forward
     assert done.flops == {("sampling", "fp32"): done.forward * flops}
-    assert work.work(planned(pairs={"guidance": 3}), job("generate_pairs", "sd3", 0)).forward == 2 * done.forward
+    guided = planned(pairs={"guidance": 3}, models={"sd3": {"mixed_guidance": True}})
+    assert work.work(guided, job("generate_pairs", "sd3", 0)).forward == 2 * done.forward
     assert work.work(planned(pairs={"batch": 7}), job("generate_pairs", "sd3", 0)).forward == filled(480, 7) * 20
     decoded = work.work(experiment, job("decode_pairs", "sd3", "", 0)).flops
     assert decoded == {("pixels", "tf32"): 480 * experiment.backbones["sd3"].decode}
@@ -39,6 +40,8 @@ def test_training_and_the_reference_it_lacks(planned):
     computed = planned(runs={"pnapo": {"reference": "compute", "adapter": "full"}})
     done = work.work(computed, job("train", "sd3", "pnapo", 0))
     assert done.forward == 2 * 6400 and done.flops["training", "fp32"] == 6400 * flops.training()
+    again = work.work(planned(runs={"pnapo": {"gradient_checkpointing": True}}), job("train", "sd3", "pnapo", 0))
+    assert again.flops["training", "fp32"] == 6400 * (flops.training("lora") + flops.forward)
 
 
 def test_images_and_scores(planned):
@@ -111,7 +114,6 @@ def test_lists_of_known_and_unknown_length(planned, tmp_path):
 @pytest.mark.parametrize(
     ("file", "pattern", "value"),
     [
-        ("pnapo/benchmarks/generation.py", r"^BATCH = (\d+)", work.IMAGES_AT_ONCE),
         ("pnapo/lab/geometry.py", r"^BATCH = (\d+)", work.IMAGES_AT_ONCE),
         ("pnapo/lab/geometry.py", r"^TIMES = (\d+)", work.GEOMETRY_TIMES),
         ("pnapo/detectors/instances.py", r"^MOST = (\d+)", memory.MASKS),

@@ -84,6 +84,15 @@ def test_a_checkpoint_of_another_backbone_is_refused(trained, backbone_of):
             other.load_policy(folder / "manifest.json")
 
 
+def test_a_checkpoint_of_another_resolution_is_refused(trained, backbone_of):
+    folder, backbone = trained(steps=1).folder, backbone_of()
+    backbone.resolution = 32
+    with pytest.raises(
+        UserError, match=r"trained on latents of shape \[4, 8, 8\], but .* at resolution 32 has \[4, 16, 16\]"
+    ):
+        backbone.load_policy(folder / "manifest.json")
+
+
 def test_the_model_card_is_readable_by_man_and_machine(trained, backbone_of):
     backbone = backbone_of()
     Path(backbone.path, "README.md").write_text("---\nlicense: openrail++\n---\n# Base\n")

@@ -7,6 +7,8 @@ import sys
 import time
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from pnapo.artifacts import read_json, verify_manifest
 from pnapo.training.log import read_log
@@ -25,8 +27,20 @@ def start(arguments, **options):
     )
 
 
+SHARDED = {"adapter": "full", "sharded": True, "ema": 0.5, "snapshots": [3], "gradient_checkpointing": True}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("run", [RUN | {"accumulation": 2}, RUN | {"accumulation": 4, "adapter": "full"}, RUN | MOVING])
+@pytest.mark.parametrize(
+    "run",
+    [
+        RUN | {"accumulation": 2},
+        RUN | {"accumulation": 4, "adapter": "full"},
+        RUN | MOVING,
+        RUN | {"accumulation": 4} | SHARDED,
+        RUN | MOVING | {"adapter": "full", "sharded": True},
+    ],
+)
 def test_two_processes_give_the_loss_curve_of_one(script, arguments, tmp_path, run):
     folders = {count: tmp_path / "runs" / str(count) / "pnapo-s1" for count in (1, 2)}
     script("train", *arguments({}, run, out=folders[1] / "manifest.json"))
@@ -42,14 +56,18 @@ def test_two_processes_give_the_loss_curve_of_one(script, arguments, tmp_path, r
     }
     for name in ("loss", "e_w", "e_l", "margin", "grad_norm"):
         assert [line[name] for line in two] == pytest.approx([line[name] for line in one], rel=1e-4, abs=1e-7), name
+    for file in folders[1].rglob("*.safetensors"):
+        expected, found = load_file(file), load_file(folders[2] / file.relative_to(folders[1]))
+        assert all(torch.allclose(found[name], value, atol=1e-4) for name, value in expected.items()), file
     costs = [read_json(folder / "compute.json") for folder in folders.values()]
     for name in ("pairs_seen", "forward_passes", "reference_passes"):
         assert costs[0][name] == costs[1][name]
 
 
 @pytest.mark.slow
-def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, tmp_path):
-    run = RUN | {"accumulation": 2, "steps": 60}
+@pytest.mark.parametrize("more", [{}, SHARDED])
+def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, tmp_path, more):
+    run = RUN | {"accumulation": 2, "steps": 60} | more
     whole, cut = (tmp_path / "runs" / name / "pnapo-s1" for name in ("whole", "cut"))
     said, _ = start(arguments({}, run, out=whole / "manifest.json", processes=2)).communicate(timeout=300)
     process = start(arguments({}, run, out=cut / "manifest.json", processes=2), start_new_session=True)
@@ -62,7 +80,7 @@ def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, t
         os.killpg(process.pid, 0)
     said, _ = start(arguments({}, run, out=cut / "manifest.json", processes=2)).communicate(timeout=300)
     assert "resuming at step" in said
-    for name in ("manifest.json", "pytorch_lora_weights.safetensors", "train_log.jsonl"):
+    for name in ("manifest.json", *(f.relative_to(whole) for f in whole.rglob("*.safetensors")), "train_log.jsonl"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes(), name
 
 

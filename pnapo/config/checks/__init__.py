@@ -3,7 +3,7 @@
 A check returns what does not fit as one line, from the setting on, or None.
 """
 
-from pnapo.config.checks import data, lab, measuring, runs
+from pnapo.config.checks import data, guidance, lab, measuring, runs
 from pnapo.config.schema import Config
 
 # In this order: the first thing that does not fit is said.
@@ -20,6 +20,7 @@ CHECKS = (
     measuring.check_preferences,
     measuring.check_metrics,
     runs.check_runs,
+    guidance.check_guidance,
     lab.check_tuning,
     lab.check_budget,
     lab.check_claims,

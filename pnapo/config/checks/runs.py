@@ -1,7 +1,7 @@
 """Runs: the data, labels and backbones they name, what their methods need, and numbers that must fit together."""
 
 from pnapo.config.checks.names import labels, unknown, unknown_model
-from pnapo.config.resolve import runs_on
+from pnapo.config.resolve import resolve_run, runs_on
 from pnapo.config.schema import GIVEN, Config, Run
 
 
@@ -16,6 +16,7 @@ def check_runs(config: Config) -> str | None:
             or _guidance(config, name)
             or _reference(run)
             or _numbers(config, run)
+            or _memory(config, name)
         )
         if problem:
             return f"runs.{name}.{problem}"
@@ -89,4 +90,17 @@ def _numbers(config: Config, run: Run) -> str | None:
         return "tune: there is no section `tuning` that says what to try; add one, as in config/lab.yaml"
     if len(set(run.seeds)) != len(run.seeds) or min(run.seeds) < 0:
         return f"seeds: {run.seeds} must be different whole numbers, none below 0"
+    return None
+
+
+def _memory(config: Config, name: str) -> str | None:
+    """What does not go together of the settings that save memory, on any of the run's backbones."""
+    for backbone in (b for b in config.backbones if name in runs_on(config, b)):
+        run = Run.model_validate(resolve_run(config, backbone, name))
+        own = config.runs[name].on.get(backbone)
+        if run.sharded and run.adapter != "full":
+            where = f"on.{backbone}.sharded" if own and own.sharded else "sharded"
+            return f"{where}: there is little to split of a LoRA adapter; set adapter: full, or sharded: false"
+        if run.sharded and run.optimizer == "adamw_8bit":
+            return "optimizer: adamw_8bit cannot be split over processes; set optimizer: adamw, or sharded: false"
     return None

@@ -8,7 +8,7 @@ from pnapo.config.schema.base import Factor, Name, Positive, Probability, Sectio
 from pnapo.config.schema.config import Config
 from pnapo.config.schema.lab import Budget, Claims, Lab, Tuning
 from pnapo.config.schema.measuring import Mask2Former, Metric, Rules, Statistics, TestSet
-from pnapo.config.schema.models import Download, Model, Sampling
+from pnapo.config.schema.models import Download, Model, Sampling, Testing
 from pnapo.config.schema.pairs import Dataset, Inversion, Pairs, Truncation
 from pnapo.config.schema.prompts import Clusters, NearDuplicates, Prompts, Safety, Selection, Semantic, Source
 from pnapo.config.schema.rewards import GIVEN, Preference, Reward
@@ -51,6 +51,7 @@ __all__ = [
     "Source",
     "Statistics",
     "TestSet",
+    "Testing",
     "Truncation",
     "Tuning",
     "WeightName",

@@ -26,6 +26,7 @@ class TestSet(Section):
     steps: Positive = Field(50, description="Euler steps.")
     guidance: float = Field(1.0, ge=1, description="Guidance scale; 1 is off.")
     seed: int = Field(1, ge=0, description="Seed of the test noises, the same for every run.")
+    batch: Positive = Field(16, description="Images made and decoded at once.")
 
 
 class Mask2Former(Section):

@@ -15,20 +15,40 @@ class Sampling(Section):
     seed: int | None = Field(None, ge=0)
 
 
+class Testing(Section):
+    """Settings of every test set that differ for one model."""
+
+    steps: Positive | None = None
+    guidance: float | None = Field(None, ge=1)
+    batch: Positive | None = None
+
+
 class Model(Section):
     """A backbone: a rectified-flow text-to-image model in a diffusers pipeline folder.
 
     A folder may stand under several names, each with a pair set of its own.
+
+    Guidance stands in pairs, training and test sets. FLUX embeds it, and is trained with that of its pairs: its test sets must
+    have the same. SD3 is trained without guidance: where a run follows the noise of its pairs (path stored), these must be made
+    without. What differs is refused, unless `mixed_guidance` says that it is meant.
     """
 
-    family: Literal["sd3", "flux"] = Field(description="Architecture of the pipeline folder.")
+    family: Literal["sd3", "flux"] = Field(
+        description="Architecture of the pipeline folder: sd3 (SD3-M, SD3.5-M, SD3.5-L) or flux (FLUX.1-dev)."
+    )
     path: str = Field(description="The diffusers pipeline folder.")
-    resolution: Positive = Field(description="Width and height of generated images, in pixels.")
+    resolution: Positive = Field(
+        description="Width and height of all images, in pixels: of pairs, in training and of test sets."
+    )
     max_sequence_length: Positive = Field(256, description="Length of the T5 prompt embedding, in tokens.")
     dtype: Literal["fp32", "bf16"] = Field(
         "fp32", description="Precision of transformer and text encoders; the VAE is always fp32."
     )
     pairs: Sampling = Sampling()
+    tests: Testing = Testing()
+    mixed_guidance: bool = Field(
+        False, description="Whether images may be made with another guidance than runs are trained for."
+    )
 
 
 class Download(Section):

@@ -22,6 +22,12 @@ class Overrides(Section):
     beta: float | None = Field(None, gt=0)
     learning_rate: float | None = Field(None, gt=0)
     steps: Positive | None = None
+    batch: Positive | None = None
+    accumulation: Positive | None = None
+    adapter: Literal["lora", "full"] | None = None
+    optimizer: Literal["adamw", "adamw_8bit"] | None = None
+    gradient_checkpointing: bool | None = None
+    sharded: bool | None = None
 
 
 class Run(Section):
@@ -70,6 +76,10 @@ class Run(Section):
     adapter: Literal["lora", "full"] = Field("lora", description="What is trained.")
     lora_rank: Positive = Field(16, description="Rank of the LoRA adapter.")
     lora_alpha: Positive = Field(16, description="Scale numerator of the LoRA adapter.")
+    optimizer: Literal["adamw", "adamw_8bit"] = Field(
+        "adamw",
+        description="AdamW, fused; adamw_8bit holds its moments in a quarter of the memory (needs the package bitsandbytes).",
+    )
     learning_rate: float = Field(1e-6, gt=0, description="AdamW's learning rate.")
     weight_decay: float = Field(0.0, ge=0, description="AdamW's weight decay.")
     warmup: int = Field(0, ge=0, description="Steps of linear warm-up.")
@@ -80,6 +90,17 @@ class Run(Section):
     tune: bool = Field(False, description="Whether `tuning` chooses β, learning rate and the step to stop at.")
     batch: Positive = Field(16, description="Pairs per forward pass.")
     accumulation: Positive = Field(1, description="Forward passes per optimizer step.")
+    gradient_checkpointing: bool = Field(
+        False,
+        description="Keep each block's input alone for the backward pass and compute the rest again: a third more time, "
+        "several times less memory, the same result.",
+    )
+    compile: bool = Field(False, description="Compile the transformer's blocks (torch.compile): rounding may differ.")
+    sharded: bool = Field(
+        False,
+        description="Split weights, gradients and moments over the processes of a training (FSDP), instead of each holding "
+        "all. For `adapter: full`; the result is the same up to rounding.",
+    )
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm above which the gradient is scaled down.")
     ema: float = Field(0.0, ge=0, lt=1, description="Decay of the weights' moving average; 0 saves the last weights.")
     seeds: list[int] = Field(
