@@ -11,6 +11,13 @@ from pydantic import BaseModel, ValidationError
 
 from pnapo.errors import UserError
 
+# Of every process that runs models: weights are local files, and results repeat.
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+
 
 def guard(main: Callable[[], None]) -> None:
     """Call `main`; exit with 1 and one line on stderr for a UserError (a traceback too if PNAPO_DEBUG is set)."""

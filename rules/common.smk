@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 from pnapo.artifacts.files import files_of
+from pnapo.scripting import ENVIRONMENT
 from pnapo.sources import closure
 
 # Every shell command starts with this. `python` is the interpreter that runs Snakemake or, with `--sdm conda`, that of
@@ -25,10 +26,8 @@ shell.prefix(PREFIX)
 DEVICE = CONFIG.device
 GPU = 0 if DEVICE == "cpu" else 1
 
-# Every job inherits these: weights are local files, and results repeat.
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+for name, value in ENVIRONMENT.items():  # every job inherits them
+    os.environ.setdefault(name, value)
 
 # Not counted as a rule's code: they start scripts, carry settings and files from place to place, and compute nothing.
 CARRIERS = (

@@ -1,5 +1,6 @@
 # Training: one job for each run, backbone and seed. Over how many processes (on GPUs, one each) and nodes it is spread
-# changes its results by rounding alone, so they are resources: no setting, and no reason to train again.
+# changes its results by rounding alone, so they are resources: no setting, and no reason to train again. A tracker changes
+# nothing at all.
 rule train:
     input:
         pairs=lambda wildcards: pair_set(own(wildcards).path, data_folder(own(wildcards))),
@@ -8,7 +9,7 @@ rule train:
         reference=reference_visits,
         tuned=choice,
         weights=lambda wildcards: model_weights(wildcards.backbone),
-        code=code("train"),
+        code=code("train", skip=["training/tracker."]),
     output:
         "<results>/runs/{backbone}/{run}-s{seed}/manifest.json",
     log:
@@ -23,6 +24,7 @@ rule train:
         runtime=2880,
         gpu=GPU,
         device=DEVICE,
+        tracker=CONFIG.tracker,
         processes=1,
         nodes=1,
     params:
@@ -45,6 +47,8 @@ rule train:
         " --seed {wildcards.seed}"
         " --draw-seed {params.draw_seed}"
         " --device {resources.device}"
+        " --tracker {resources.tracker}"
+        " --log {log:q}"
         " --processes {resources.processes}"
         " --nodes {resources.nodes}"
         " --out {output:q}"

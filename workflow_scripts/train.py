@@ -22,6 +22,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", required=True, type=int, help="order of the pairs and adapter initialisation")
     parser.add_argument("--draw-seed", required=True, type=int, help="times and fresh noise")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--tracker", default="none", help="told the lines of the training log, beside the log itself")
+    parser.add_argument("--log", type=Path, help="the job's log; a tracker's files lie in a folder of that name")
     parser.add_argument("--processes", default=1, type=int, help="how many train together; on GPUs, one on each")
     parser.add_argument("--nodes", default=1, type=int, help="of the SLURM job that the processes are spread over")
     parser.add_argument("--out", required=True, type=Path, help="manifest.json of the checkpoint folder")
@@ -33,33 +35,28 @@ def main(argv: list[str] | None = None) -> None:
         processes.die_with_parent()
 
     from pnapo.artifacts import read_json
-    from pnapo.backbones import load_backbone
-    from pnapo.objectives.paths import PATHS
-    from pnapo.pairs.embeddings import read_embeddings
-    from pnapo.pairs.preferences import load_pairs
-    from pnapo.training import train
+    from pnapo.training.from_files import train_on_files
     from pnapo.training.settings import apply_choice
+    from pnapo.training.tracker import Tracker
 
-    run, stop = arguments.run, None
+    run, stop, tracker = arguments.run, None, None
     if arguments.tuned:
         run, stop = apply_choice(run, read_json(arguments.tuned))
-    shuffled = PATHS[run.path].noise == "shuffled"
-    train(
-        backbone=load_backbone(arguments.model, {"transformer"}, scripting.pick_device(arguments.device)),
-        pairs=load_pairs(
-            arguments.pairs,
-            arguments.labels,
-            min_gap=run.min_gap,
-            first=run.pairs,
-            shuffle=arguments.draw_seed if shuffled else None,
-        ),
-        embeddings=read_embeddings(arguments.embeddings),
+    if arguments.tracker != "none":
+        tracker = Tracker(arguments.tracker, (arguments.log or arguments.out.parent).with_suffix(""))
+    train_on_files(
+        pairs=arguments.pairs,
+        labels=arguments.labels,
+        embeddings=arguments.embeddings,
+        model=arguments.model,
         run=run,
-        stop=stop,
-        draw_seed=arguments.draw_seed,
-        seed=arguments.seed,
-        out=arguments.out.parent,
         reference=arguments.reference,
+        stop=stop,
+        seed=arguments.seed,
+        draw_seed=arguments.draw_seed,
+        device=scripting.pick_device(arguments.device),
+        tracker=tracker,
+        out=arguments.out.parent,
         log=lambda line: print(line, flush=True),
     )
 

@@ -6,7 +6,7 @@ They are encoded and decoded by threads while the model works on others, and few
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pnapo.artifacts.files import atomic_path
-from pnapo.artifacts.manifest import require_intact, write_manifest
+from pnapo.artifacts.manifest import read_manifest, require_intact, verify_manifest, write_manifest
 from pnapo.artifacts.tables import read_table
 
 KIND = "images"
@@ -27,6 +27,7 @@ FILE = "images.parquet"
 AHEAD = 64  # images decoded before they are asked for
 SCHEMA = pa.schema([("prompt_id", pa.string()), ("sample", pa.int64()), ("image", pa.binary())])
 
+Given = TypeVar("Given")
 Made = TypeVar("Made")
 Add = Callable[[list[str], list[int], np.ndarray], None]
 
@@ -44,9 +45,46 @@ def decode_png(data: bytes) -> np.ndarray:
         return np.array(image.convert("RGB"))
 
 
+def decode_upright(data: bytes) -> Image.Image:
+    """Any encoded image (PNG, JPEG, …) as RGB, turned as its EXIF data say. Raises OSError if it is none."""
+    with Image.open(io.BytesIO(data)) as image:
+        return ImageOps.exif_transpose(image).convert("RGB")
+
+
+def in_threads(work: Callable[[Given], Made], values: Iterable[Given]) -> Iterator[Made]:
+    """`work(value)` of every value, in order, done by threads somewhat before it is asked for."""
+    waiting: deque = deque()
+    with _threads() as pool:
+        for value in values:
+            waiting.append(pool.submit(work, value))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def _threads() -> ThreadPoolExecutor:
     """As many threads as the job may use (Snakemake sets OMP_NUM_THREADS to them), else one."""
     return ThreadPoolExecutor(int(os.environ.get("OMP_NUM_THREADS", "1")))
+
+
+@contextmanager
+def png_writer(manifest: Path | str, settings: dict) -> Iterator[Callable[[list[str], list[int], list[bytes]], None]]:
+    """Write the PNGs beside `manifest` that the block adds, then the manifest; nothing if the block fails."""
+    file, count = Path(manifest).with_name(FILE), 0
+    options = {"compression": "none", "use_dictionary": ["prompt_id"], "write_statistics": ["prompt_id", "sample"]}
+
+    def add(prompt_ids: list[str], samples: list[int], pngs: list[bytes]) -> None:
+        nonlocal count
+        count += len(pngs)
+        writer.write_table(pa.table([prompt_ids, samples, pngs], schema=SCHEMA))
+
+    with (
+        atomic_path(file) as temporary,
+        pq.ParquetWriter(temporary, SCHEMA, write_page_checksum=True, **options) as writer,
+    ):
+        yield add
+    write_manifest(manifest, KIND, settings, [FILE], count=count)
 
 
 @contextmanager
@@ -55,30 +93,21 @@ def image_writer(manifest: Path | str, settings: dict) -> Iterator[Add]:
 
     `add(prompt_ids, samples, images)` takes a batch, uint8 [n, H, W, 3]; its images are encoded while the next is made.
     """
-    file, count = Path(manifest).with_name(FILE), 0
     waiting: deque[tuple] = deque()
-    options = {"compression": "none", "use_dictionary": ["prompt_id"], "write_statistics": ["prompt_id", "sample"]}
 
     def add(prompt_ids: list[str], samples: list[int], images: np.ndarray) -> None:
-        nonlocal count
-        count += len(images)
         waiting.append((prompt_ids, samples, [pool.submit(encode_png, image) for image in images]))
         if len(waiting) > 1:
             write_first()
 
     def write_first() -> None:
         prompt_ids, samples, encoded = waiting.popleft()
-        writer.write_table(pa.table([prompt_ids, samples, [image.result() for image in encoded]], schema=SCHEMA))
+        put(prompt_ids, samples, [image.result() for image in encoded])
 
-    with (
-        atomic_path(file) as temporary,
-        _threads() as pool,
-        pq.ParquetWriter(temporary, SCHEMA, write_page_checksum=True, **options) as writer,
-    ):
+    with png_writer(manifest, settings) as put, _threads() as pool:
         yield add
         while waiting:
             write_first()
-    write_manifest(manifest, KIND, settings, [FILE], count=count)
 
 
 class Images:
@@ -102,16 +131,32 @@ class Images:
 
     def map(self, work: Callable[[np.ndarray], Made]) -> Iterator[Made]:
         """`work(pixels)` of every image, in order, done by threads somewhat before it is asked for."""
-        waiting: deque = deque()
-        with _threads() as pool:
-            for data in self._encoded():
-                waiting.append(pool.submit(lambda png: work(decode_png(png)), data))
-                if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        return in_threads(lambda png: work(decode_png(png)), self.encoded())
 
-    def _encoded(self) -> Iterator[bytes]:
+    def encoded(self) -> Iterator[bytes]:
+        """Every image as the PNG that it is stored as."""
         for file in self._files:
             for batch in pq.ParquetFile(file).iter_batches(16, columns=["image"]):
                 yield from batch.column(0).to_pylist()
+
+
+def verify_images(manifest: Path | str) -> list[str]:
+    """What is wrong with the images of a manifest: hashes, their number, and those that cannot be read."""
+    problems, file = verify_manifest(manifest, KIND), Path(manifest).with_name(FILE)
+    if problems:
+        return problems
+    images, count = Images(manifest), read_manifest(manifest)["count"]
+    if len(images) != count:
+        problems.append(f"{file}: {len(images)} images instead of {count}")
+    for number, readable in enumerate(in_threads(_readable, images.encoded())):
+        if not readable:
+            problems.append(f"{file}: the image of row {number} cannot be read")
+    return problems
+
+
+def _readable(png: bytes) -> bool:
+    try:
+        decode_png(png)
+    except (OSError, SyntaxError):
+        return False
+    return True

@@ -4,7 +4,6 @@ Parquet files with a prompt and two images in each row, and which of them is pre
 pair set's prompt ids are then those of pairs, `prompt_id`, `prompt_id-1`, … (`artifacts.prompt_of` gives the prompt's).
 """
 
-import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from PIL import Image, ImageOps
 
 from pnapo.artifacts import prompt_id, prompt_of, read_table
+from pnapo.artifacts.images import decode_upright
 from pnapo.backbones import Backbone
 from pnapo.config.schema import Dataset, Pairs
 from pnapo.errors import UserError
@@ -71,8 +71,7 @@ def picture(value: Any, resolution: int) -> np.ndarray:
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
         raise OSError("no bytes")
-    with Image.open(io.BytesIO(data)) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGB")
+    upright = decode_upright(data)
     if upright.size != (resolution, resolution):
         upright = ImageOps.fit(upright, (resolution, resolution), Image.Resampling.BICUBIC)
     return np.array(upright)

@@ -1,9 +1,11 @@
 """Prompt embeddings, computed once for each prompt list and shared by generation, training and evaluation."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from pnapo.artifacts import (
@@ -14,8 +16,10 @@ from pnapo.artifacts import (
     require_intact,
     tensor_writer,
     write_manifest,
+    write_table,
 )
-from pnapo.backbones import Backbone, Cond
+from pnapo.backbones import Backbone, Cond, load_backbone
+from pnapo.config.schema import Model
 from pnapo.errors import UserError
 
 FILE = "embeddings.safetensors"
@@ -45,6 +49,23 @@ def write_embeddings(backbone: Backbone, prompts: Path | str, manifest: Path | s
         "max_sequence_length": backbone.max_sequence_length,
     }
     write_manifest(manifest, "embeddings", settings, [FILE], count=len(table))
+
+
+def embed(model: Model, prompts: pd.DataFrame, folder: Path, device: str = "cpu") -> Path:
+    """The manifest of the embeddings of prompts (columns prompt_id and prompt), below `folder`; made unless they are there.
+
+    The text encoders are loaded for it alone, and gone afterwards.
+    """
+    key = json.dumps([model.model_dump(exclude={"pairs"}), list(prompts["prompt"])])
+    manifest = folder / f"embeddings-{hashlib.sha256(key.encode()).hexdigest()[:16]}" / "manifest.json"
+    try:
+        require_intact(manifest, "embeddings")
+    except UserError:
+        write_table(manifest.with_name("prompts.parquet"), prompts[["prompt_id", "prompt"]])
+        write_embeddings(load_backbone(model, {"text"}, device), manifest.with_name("prompts.parquet"), manifest)
+        if device != "cpu":
+            torch.cuda.empty_cache()  # for the process that trains there
+    return manifest
 
 
 class Embeddings:

@@ -17,7 +17,7 @@ def decode_shard(backbone: Backbone, shard: Path, out: Path, log: Callable[[str]
     content, opened = read_shard_manifest(shard), open_shard(shard)
     batch, samples = content["settings"]["batch"], opened.latent.shape[1]
     ids = [prompt_id for prompt_id in opened.prompt_ids for _ in range(samples)]
-    settings = {"shard": _hash(content), "model": backbone.path, "resolution": backbone.resolution, "batch": batch}
+    settings = {"shard": tensors_of(shard), "model": backbone.path, "resolution": backbone.resolution, "batch": batch}
     with image_writer(out, settings) as add:
         for number, latents in enumerate(opened.latent.flatten(0, 1).split(batch)):
             rows = range(number * batch, number * batch + len(latents))
@@ -36,12 +36,12 @@ def images_of(pairs: Path, manifests: Sequence[Path]) -> Images:
         raise UserError(f"{pairs}: has {len(shards)} shards, but images of {len(manifests)} are given")
     images = Images(*manifests)
     for shard, manifest, settings in zip(shards, manifests, images.settings):
-        if settings.get("shard") != _hash(read_shard_manifest(shard)):
+        if settings.get("shard") != tensors_of(shard):
             raise UserError(f"{manifest}: its images are not those of {shard}; delete it and run again")
     return images
 
 
-def _hash(manifest: dict) -> str:
-    """The SHA-256 of the tensors of a shard."""
-    (file,) = manifest["files"].values()
+def tensors_of(shard: Path) -> str:
+    """The SHA-256 of the tensors of the shard of a manifest."""
+    (file,) = read_shard_manifest(shard)["files"].values()
     return file["sha256"]

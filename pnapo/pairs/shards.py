@@ -7,13 +7,14 @@ which part of a prompt list this is.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from pnapo.artifacts import read_manifest, read_metadata, read_tensors, require_intact, write_manifest, write_tensors
+from pnapo.artifacts import read_manifest, read_metadata, read_tensors, require_intact, tensor_writer, write_manifest
 from pnapo.config.schema import Dataset, Pairs
 from pnapo.errors import UserError
 
@@ -45,6 +46,13 @@ def asked_of(wanted: Pairs | Dataset) -> dict:
     return {"guidance": wanted.guidance, "dataset": wanted.model_dump(exclude={"guidance"})}
 
 
+def asked_by(settings: dict) -> Pairs | Dataset:
+    """The section of the configuration that a shard of these settings was made for (`asked_of`)."""
+    if "dataset" in settings:
+        return Dataset(**settings["dataset"], guidance=settings["guidance"])
+    return Pairs(**{name: settings[name] for name in SAMPLE_SETTINGS})
+
+
 def slice_of(count: int, shard: int, shards: int) -> range:
     """The rows of a prompt list of `count` that shard number `shard` of `shards` holds (contiguous, sizes differ by ≤ 1)."""
     small, extra = divmod(count, shards)
@@ -58,24 +66,47 @@ def part_of(prompt_ids: Sequence[str], rows: range) -> dict:
     return {"first": rows.start, "of": len(prompt_ids), "list": digest}
 
 
-def write_shard(
-    manifest: Path | str, shard: Shard, settings: dict, seed: int | None = None, part: dict | None = None
-) -> None:
-    """Write the tensors beside `manifest`, then the manifest. Without a `part` (of `part_of`) it is a whole prompt list."""
-    manifest = Path(manifest)
+@contextmanager
+def shard_writer(
+    manifest: Path | str,
+    prompt_ids: Sequence[str],
+    shape: Sequence[int],
+    settings: dict,
+    *,
+    noise: bool = True,
+    seed: int | None = None,
+    part: dict | None = None,
+) -> Iterator[Callable[[int, "Shard"], None]]:
+    """Write the tensors beside `manifest` prompts by prompts, then the manifest; nothing if the block fails.
+
+    `put(row, part)` takes a shard of the prompts from `row` on; `shape` is (S, C, h, w). Without a `part` (of `part_of`) it
+    is a whole prompt list.
+    """
+    manifest, prompt_ids = Path(manifest), list(prompt_ids)
     file = manifest.with_suffix(".safetensors")
-    metadata = {"prompt_ids": json.dumps(shard.prompt_ids)} | ({} if seed is None else {"seed": str(seed)})
-    noise = {"noise": shard.noise} if shard.noise.numel() else {}
-    write_tensors(file, {**noise, "latent": shard.latent}, metadata)
+    metadata = {"prompt_ids": json.dumps(prompt_ids)} | ({} if seed is None else {"seed": str(seed)})
+    names = ["noise", "latent"] if noise else ["latent"]
+    layout = {name: (torch.float32, (len(prompt_ids), *shape)) for name in names}
+    with tensor_writer(file, layout, metadata) as put:
+        yield lambda row, shard: [put(name, row, getattr(shard, name)) for name in names]
     write_manifest(
         manifest,
         KIND,
         settings,
         [file.name],
-        prompt_ids=shard.prompt_ids,
-        latent_shape=list(shard.latent.shape[2:]),
-        part=part or part_of(shard.prompt_ids, range(len(shard.prompt_ids))),
+        prompt_ids=prompt_ids,
+        latent_shape=list(shape[1:]),
+        part=part or part_of(prompt_ids, range(len(prompt_ids))),
     )
+
+
+def write_shard(
+    manifest: Path | str, shard: Shard, settings: dict, seed: int | None = None, part: dict | None = None
+) -> None:
+    """Write a whole shard: its tensors beside `manifest`, then the manifest (`shard_writer`)."""
+    ids, shape = shard.prompt_ids, shard.latent.shape[1:]
+    with shard_writer(manifest, ids, shape, settings, noise=bool(shard.noise.numel()), seed=seed, part=part) as put:
+        put(0, shard)
 
 
 def open_shard(manifest: Path | str, *, check: bool = True) -> Shard:

@@ -11,7 +11,8 @@ import torch
 from pnapo.artifacts import verify_manifest
 from pnapo.errors import UserError
 from pnapo.pairs.generate import noises
-from pnapo.pairs.shards import Shard, open_shard
+from pnapo.pairs.shards import KIND as SHARD
+from pnapo.pairs.shards import Shard, open_shard, read_shard_manifest
 from pnapo.pairs.store import KIND, read_pairs_manifest, shard_manifests
 
 
@@ -25,24 +26,40 @@ def verify_pairs(path: Path | str) -> list[str]:
     problems = verify_manifest(path, KIND)
     ids: list[str] = []
     for shard_manifest in shard_manifests(path):
-        file = shard_manifest.with_suffix(".safetensors")
         if any(line.startswith(f"{shard_manifest}: ") for line in problems):
             continue  # what it says about its tensors is worth nothing
-        try:
-            shard = open_shard(shard_manifest, check=False)
-        except UserError as error:
-            if not any(line.startswith(f"{file}: ") for line in problems):
-                problems.append(str(error))
-            continue
-        ids += shard.prompt_ids
-        problems += _problems_of(shard, manifest, file)
+        found = _verify_tensors(
+            shard_manifest, {**manifest["settings"], "latent_shape": manifest["latent_shape"]}, problems
+        )
+        ids += found or []
     if not problems and ids != manifest["prompt_ids"]:
         problems.append(f"{path}: its shards hold other prompts, or in another order")
     return problems
 
 
-def _problems_of(shard: Shard, manifest: dict, file: Path) -> Iterator[str]:
-    settings, shape = manifest["settings"], tuple(manifest["latent_shape"])
+def verify_shard(path: Path | str) -> list[str]:
+    """The same of one shard."""
+    problems = verify_manifest(path, SHARD)
+    _verify_tensors(Path(path), read_shard_manifest(path)["settings"], problems)
+    return problems
+
+
+def _verify_tensors(manifest: Path, settings: dict, problems: list[str]) -> list[str] | None:
+    """Add what is wrong with a shard's tensors to `problems`, and return its prompt ids; None if it cannot be read."""
+    file = manifest.with_suffix(".safetensors")
+    try:
+        shard = open_shard(manifest, check=False)
+    except UserError as error:
+        if not any(line.startswith(f"{file}: ") for line in problems):
+            problems.append(str(error))
+        return None
+    problems += problems_of(shard, settings, file)
+    return shard.prompt_ids
+
+
+def problems_of(shard: Shard, settings: dict, file: Path) -> Iterator[str]:
+    """What is wrong with the tensors of a shard made with `settings`: shapes, noises, numbers. `file` is named."""
+    shape = tuple(settings["latent_shape"])
     expected = (len(shard.prompt_ids), settings["samples"], *shape)
     if shard.latent.shape != expected:
         yield f"{file}: tensors of shape {list(shard.latent.shape)} instead of {list(expected)}"

@@ -164,6 +164,30 @@ def read_parts(path: Path | str, columns: Sequence[str]) -> Iterator[pa.Table]:
             raise UserError(f"{file}: not UTF-8 text (byte {error.start})") from None
 
 
+def columns_of(path: Path | str) -> list[str]:
+    """The names of a file's columns (of JSON lines: the keys of the first line).
+
+    None of other kinds, nor of a file that is missing or damaged: `read_column` says so.
+    """
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix == ".parquet":
+            return pq.read_schema(path).names
+        if suffix not in (".csv", ".tsv", ".jsonl"):
+            return []
+        with open(path, encoding="utf-8-sig", newline="") as handle:
+            if suffix == ".jsonl":
+                return list(dict(json.loads(handle.readline())))
+            return next(csv.reader(handle, delimiter="\t" if suffix == ".tsv" else ","), [])
+    except (OSError, ValueError, TypeError, csv.Error, pa.ArrowException):
+        return []
+
+
+def read_column(path: Path | str, column: str = "prompt") -> list[str | None]:
+    """A column of a list as it stands, row by row, None where there is no text. Raises UserError as `read_parts` does."""
+    return [text for part in read_parts(path, [column]) for text in part[column].to_pylist()]
+
+
 def load_prompts(path: Path | str, column: str = "prompt", beside: Sequence[str] = ()) -> pd.DataFrame:
     """The distinct prompts of a list in their order: columns prompt_id, prompt, texts verbatim, and those of `beside`.
 
@@ -181,3 +205,19 @@ def load_prompts(path: Path | str, column: str = "prompt", beside: Sequence[str]
         raise UserError(f"{path}: holds no prompts ({rows} rows, none with a text)")
     table = pd.DataFrame({"prompt_id": [prompt_id(text) for text in kept], "prompt": list(kept)})
     return table.assign(**{name: [others[index] for others in kept.values()] for index, name in enumerate(beside)})
+
+
+def gather_prompts(given: Sequence[str]) -> pd.DataFrame:
+    """The distinct prompts of files and of texts that stand for themselves, in their order: as `load_prompts`.
+
+    What ends as a prompt list does is a file. Raises UserError as `load_prompts`, or for a text without a word.
+    """
+    parts = []
+    for text in given:
+        if Path(text).suffix.lower() in READERS:
+            parts.append(load_prompts(text))
+        elif text.strip() and _encodable(text):
+            parts.append(pd.DataFrame({"prompt_id": [prompt_id(text)], "prompt": [text]}))
+        else:
+            raise UserError(f"{text!a}: not a prompt; give a text, or a list ({', '.join(READERS)})")
+    return pd.concat(parts).drop_duplicates("prompt_id", ignore_index=True)

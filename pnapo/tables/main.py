@@ -56,7 +56,7 @@ def compare(ours: Scores, theirs: Scores, settings: Statistics) -> dict[str, flo
     }
 
 
-def _row(scores: Scores, settings: Statistics) -> dict[str, float]:
+def summary(scores: Scores, settings: Statistics) -> dict[str, float]:
     """n, mean, median and interval. A median of GenEval's 0 and 1 says nothing, so it is left out."""
     values = scores.per_prompt
     mean = mean_interval(values, settings, scores.tags)
@@ -66,7 +66,7 @@ def _row(scores: Scores, settings: Statistics) -> dict[str, float]:
 
 def _seed_row(scores: Scores, settings: Statistics) -> dict[str, float]:
     """Mean of each training seed's mean, and their standard deviation (empty for one seed)."""
-    means = [_row(Scores(s[None], scores.prompt, scores.tags), settings)["mean"] for s in scores.images]
+    means = [summary(Scores(s[None], scores.prompt, scores.tags), settings)["mean"] for s in scores.images]
     sd = float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
     return {
         **{"seeds": len(means), "mean": float(np.mean(means)), "between_seed_sd": sd},
@@ -123,7 +123,7 @@ def main_tables(root: Path | str, expected: Expected, published: pd.DataFrame | 
             comparisons.append({**name, "opponent": opponent, **result})
             rates[opponent] = result["win_rate"]
         wins = {"win_vs_base": rates.get(BASE, float("nan")), "win_vs_dpo": rates.get(BASELINE, float("nan"))}
-        main.append({**name, **_row(ours, settings), **wins})
+        main.append({**name, **summary(ours, settings), **wins})
         if run != BASE:
             seeds.append({**name, **_seed_row(ours, settings)})
 

@@ -35,6 +35,7 @@ from pnapo.training.reference import Reference
 from pnapo.training.settings import resolve_settings
 from pnapo.training.sharding import load_parts, save_parts, whole
 from pnapo.training.state import drop_other_parts, fingerprint, load_state, parts_folder, save_state
+from pnapo.training.tracker import Follower, Tracker
 
 if TYPE_CHECKING:
     from pnapo.pairs.embeddings import Embeddings
@@ -55,6 +56,7 @@ def train(
     out: Path | str,
     reference: Sequence[Path] = (),
     stop: int | None = None,
+    tracker: Tracker | None = None,
     log: Log = print,
 ) -> None:
     """Train one run and write its checkpoint folder `out`; an interrupted training goes on where its last state was.
@@ -63,8 +65,9 @@ def train(
 
     Where several processes were launched (`pnapo.processes`), each calls this with the same arguments, and the first writes.
     A guidance-distilled model embeds the guidance that the pairs were made with. `reference` are manifests of visits
-    (`make_visit`) whose errors need not be computed again. The backbone is left as it was; only full fine-tuning that
-    needs no reference in its steps frees the backbone's weights, so that one model is in memory, not two.
+    (`make_visit`) whose errors need not be computed again. A `tracker` is told the lines of the log. The backbone is left
+    as it was; only full fine-tuning that needs no reference in its steps frees the backbone's weights, so that one model is
+    in memory, not two.
     Raises UserError if the pairs do not fit the backbone, if a file of `reference` does not fit, if the
     processes cannot share the forward passes of a step, or if training diverges.
     """
@@ -100,7 +103,9 @@ def train(
             if table or not loss.reference or run.reference_ema:
                 policy.forget_reference()
             known = table if table or not loss.reference else _in_each_step(source, batches, policy)
-            cost = Session(backbone, policy, batches, known, settings, crew, meter, work, log).optimize()
+            session = Session(backbone, policy, batches, known, settings, crew, meter, work, log)
+            follower = Follower(tracker, settings, session.start, log) if tracker and crew.first else None
+            cost = session.optimize(follower)
             finished = _empty(work / "checkpoint") if crew.first else None
             if settings["stop"] == run.steps:
                 policy.save(finished)
@@ -199,22 +204,25 @@ class Session:
         crew.require_same((self.key, self.start), "settings, pairs and state of the training")
         self.logs = [JsonLines(work / name, offsets.get(name, 0)) for name in LOGS if crew.first]
 
-    def optimize(self) -> dict[str, Any]:
+    def optimize(self, follower: Follower | None = None) -> dict[str, Any]:
         """Run all steps that are left, leave the final weights on the policy, and return what it cost."""
         run = self.run
         for step in range(self.start, run.steps):
             began = time.perf_counter()
             line = self.step(step)
             speed = run.batch * run.accumulation / (time.perf_counter() - began)
-            for file, content in zip(self.logs, (line, {"step": step, "pairs_per_s": round(speed, 3)})):
+            lines = (line, {"step": step, "pairs_per_s": round(speed, 3)})
+            for file, content in zip(self.logs, lines):
                 file.append(content)
+            if follower:
+                follower.add(*lines)
             if (step + 1) % max(1, run.steps // 20) == 0 or step + 1 == run.steps:
                 self.log(_progress(line, run.steps, speed))
             if step + 1 in run.snapshots:
                 self._keep(self.snapshots / str(step + 1))
             if (step + 1) % run.checkpoint_every == 0 and step + 1 < run.steps:
                 self._save(step + 1)
-        for file in self.logs:
+        for file in (*self.logs, *([follower] if follower else [])):
             file.close()
         if self.ema:
             self.ema.copy_to(self.weights)

@@ -24,6 +24,22 @@ SHAPE = (4, 8, 8)
 JOINT, POOLED = 24, 16
 
 
+class Killed(Exception):
+    pass
+
+
+class Fatal(Embeddings):
+    """Embeddings that kill the training at their n-th use, in the middle of a step."""
+
+    left: int
+
+    def rows(self, prompt_ids):
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+        return super().rows(prompt_ids)
+
+
 @pytest.fixture(autouse=True)
 def one_thread_and_a_fresh_accelerator():
     from accelerate.state import AcceleratorState
@@ -114,6 +130,16 @@ def embeddings(pairs):
 
 
 @pytest.fixture
+def fatal(embeddings, pairs):
+    def make(uses: int) -> Fatal:
+        killer = Fatal(embeddings._tensors, pairs.prompt_ids, "test")
+        killer.left = uses
+        return killer
+
+    return make
+
+
+@pytest.fixture
 def settings():
     """PNAPO at a size that learns something in eight steps; keywords override."""
 
@@ -151,6 +177,7 @@ def trained(tmp_path, backbone_of, pairs, embeddings, settings):
             draw_seed=changes.pop("draw_seed", 0),
             reference=changes.pop("reference_files", ()),
             stop=changes.pop("stop", None),
+            tracker=changes.pop("tracker", None),
             run=settings(**changes),
             out=folder,
             log=lines.append,

@@ -2,37 +2,12 @@ import os
 
 import pytest
 
-from pnapo.pairs.embeddings import Embeddings
 from pnapo.training.workspace import workspace
+
+from .conftest import Killed
 
 WEIGHTS = "pytorch_lora_weights.safetensors"
 LASTING = (WEIGHTS, f"snapshots/5/{WEIGHTS}", "train_log.jsonl", "manifest.json", "settings.json", "README.md")
-
-
-class Killed(Exception):
-    pass
-
-
-class Fatal(Embeddings):
-    """Embeddings that kill the training at their n-th use, in the middle of a step."""
-
-    left: int
-
-    def rows(self, prompt_ids):
-        self.left -= 1
-        if self.left < 0:
-            raise Killed
-        return super().rows(prompt_ids)
-
-
-@pytest.fixture
-def fatal(embeddings, pairs):
-    def make(uses: int) -> Fatal:
-        killer = Fatal(embeddings._tensors, pairs.prompt_ids, "test")
-        killer.left = uses
-        return killer
-
-    return make
 
 
 FIRST = 4  # uses of the embeddings before the first step: the reference's forward passes on 64 samples

@@ -20,6 +20,10 @@ class Config(Section):
     name: str = Field("world", description="A title for the report.")
     seed: int = Field(0, ge=0, description="Seed of the training draws (time, fresh noise), shared by all runs.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run; auto: cuda if there is one.")
+    tracker: Literal["none", "tensorboard", "trackio", "wandb"] = Field(
+        "none",
+        description="Who else is told the lines of the training logs; its package has to be installed. It changes no result.",
+    )
     results: str = Field("results", description="Folder of everything that is made.")
     backbones: list[Name] = Field(min_length=1, description="Names from `models` to run.")
     models: dict[Name, Model]
