@@ -82,7 +82,7 @@ rule filter_unsafe:
     resources:
         mem_mb=3000,
         runtime=240,
-        gpu=0 if SCORED else GPU,
+        gpu=GPU if not SCORED else 0,
         device=DEVICE,
     params:
         settings=settings(PROMPTS.safety),

@@ -104,13 +104,15 @@ def test_a_later_run_goes_on_where_an_earlier_one_was(server, tmp_path):
     assert left(tmp_path) == ["weights.pt"]
 
 
-@pytest.mark.parametrize("version", ['"one"', "", 'W/"weak"'], ids=["tag", "date", "weak tag"])
-def test_another_version_is_brought_from_its_beginning(server, tmp_path, version):
+@pytest.mark.parametrize(
+    ("version", "other"), [('"one"', '"two"'), ("", '"two"'), ('W/"like"', 'W/"like"')], ids=["tag", "date", "weak tag"]
+)
+def test_another_version_is_brought_from_its_beginning(server, tmp_path, version, other):
     server.version, server.cuts = version, [700_000, 0]
     path = tmp_path / "weights.pt"
     with pytest.raises(UserError, match="ended after"):
         download(server.url, path, log=quiet)
-    server.content, server.version = CONTENT[::-1], '"two"'
+    server.content, server.version = CONTENT[::-1], other  # a weak tag does not tell one byte from another
     download(server.url, path, log=quiet)
     assert path.read_bytes() == CONTENT[::-1]
 

@@ -79,9 +79,10 @@ def test_it_gives_what_reading_at_once_gives(written, tmp_path):
     assert (tmp_path / "all.parquet").read_bytes() == before
 
 
-def test_of_several_scores_the_largest_counts_and_none_is_none(tmp_path):
-    table = metadata(["a", "b", "a", "c", "b"], [0.25, np.nan, 0.75, np.nan, 0.5])
-    table.to_parquet(tmp_path / "a.parquet", row_group_size=2)
+@pytest.mark.parametrize("rows", [2, 5])  # in several parts, or in one
+def test_of_several_scores_the_largest_counts_and_none_is_none(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(sources, "ROWS", rows)
+    metadata(["a", "b", "a", "c", "b"], [0.75, np.nan, 0.25, np.nan, 0.5]).to_parquet(tmp_path / "a.parquet")
     lines = []
     write_distinct(tmp_path / "a.parquet", tmp_path / "all.parquet", score="prompt_nsfw", log=lines.append)
     found = read_table(tmp_path / "all.parquet")
