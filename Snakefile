@@ -9,12 +9,12 @@ from pnapo.config import (
     as_json,
     data_folder,
     grid,
-    images_of,
     label_table,
     pairs_of,
     policies,
     resolve_run,
     runs_on,
+    sampling_of,
     stops,
     validate,
 )

@@ -5,12 +5,12 @@ from pnapo.config.resolve import (
     as_json,
     data_folder,
     grid,
-    images_of,
     label_table,
     pairs_of,
     policies,
     resolve_run,
     runs_on,
+    sampling_of,
     stops,
 )
 from pnapo.config.schema import Config
@@ -20,13 +20,13 @@ __all__ = [
     "as_json",
     "data_folder",
     "grid",
-    "images_of",
     "label_table",
     "load_config",
     "pairs_of",
     "policies",
     "resolve_run",
     "runs_on",
+    "sampling_of",
     "stops",
     "validate",
 ]

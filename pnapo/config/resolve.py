@@ -85,7 +85,7 @@ def pairs_of(config: Config, backbone: str) -> Pairs:
     return config.pairs.model_copy(update=config.models[backbone].pairs.model_dump(exclude_none=True))
 
 
-def images_of(config: Config, backbone: str, name: str) -> TestSet:
+def sampling_of(config: Config, backbone: str, name: str) -> TestSet:
     """How the images of a test set are made on a backbone."""
     return config.testsets[name].model_copy(update=config.models[backbone].tests.model_dump(exclude_none=True))
 
