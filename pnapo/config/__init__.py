@@ -5,13 +5,13 @@ from pnapo.config.resolve import (
     as_json,
     data_folder,
     grid,
-    images_of,
     label_table,
     networks,
     pairs_of,
     policies,
     resolve_run,
     runs_on,
+    sampling_of,
     stops,
 )
 from pnapo.config.schema import Config
@@ -21,7 +21,6 @@ __all__ = [
     "as_json",
     "data_folder",
     "grid",
-    "images_of",
     "label_table",
     "load_config",
     "networks",
@@ -29,6 +28,7 @@ __all__ = [
     "policies",
     "resolve_run",
     "runs_on",
+    "sampling_of",
     "stops",
     "validate",
 ]

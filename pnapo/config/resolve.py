@@ -92,7 +92,7 @@ def networks(config: Config, metrics: Iterable[str]) -> dict[str, str]:
     return {name: config.rewards[reward].network for name, reward in found.items() if reward}
 
 
-def images_of(config: Config, backbone: str, name: str) -> TestSet:
+def sampling_of(config: Config, backbone: str, name: str) -> TestSet:
     """How the images of a test set are made on a backbone."""
     return config.testsets[name].model_copy(update=config.models[backbone].tests.model_dump(exclude_none=True))
 

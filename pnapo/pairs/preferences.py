@@ -1,5 +1,6 @@
 """What training sees: sextuples (prompt, two latents, two prior noises, reward gap) as a view of pair set and labels."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,28 @@ import torch
 from pnapo.artifacts import read_table
 from pnapo.errors import UserError
 from pnapo.pairs.store import PairSet
+
+
+class Rows:
+    """One sample of each of N pairs as if it were a tensor, float32 [N, C, h, w]; what is indexed is read from the files.
+
+    At 1024² a pair's two latents and two noises are 4 MiB, and every process of a training would hold all of them.
+    """
+
+    def __init__(self, read: Callable[[Sequence[int], Sequence[int]], torch.Tensor], rows: list[int], which: list[int]):
+        self._read, self._rows, self._which = read, rows, which
+        self.shape = torch.Size((len(rows), *read(rows[:1], which[:1]).shape[1:]))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def dim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, index: int | slice | Sequence[int] | torch.Tensor) -> torch.Tensor:
+        places = torch.arange(len(self))[index]
+        found = [[of[place] for place in places.reshape(-1).tolist()] for of in (self._rows, self._which)]
+        return self._read(*found).view(*places.shape, *self.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -19,10 +42,10 @@ class PreferencePairs:
     """
 
     prompt_ids: list[str]
-    x0_w: torch.Tensor
-    x0_l: torch.Tensor
-    xT_w: torch.Tensor
-    xT_l: torch.Tensor
+    x0_w: torch.Tensor | Rows
+    x0_l: torch.Tensor | Rows
+    xT_w: torch.Tensor | Rows
+    xT_l: torch.Tensor | Rows
     gap: torch.Tensor
     settings: dict
 
@@ -62,10 +85,10 @@ def load_pairs(
     rows, winner, loser = list(kept.index), list(kept["winner"]), list(kept["loser"])
     return PreferencePairs(
         prompt_ids=list(kept["prompt_id"]),
-        x0_w=pairs.latent(rows, winner),
-        x0_l=pairs.latent(rows, loser),
-        xT_w=pairs.noise(rows, winner),
-        xT_l=pairs.noise(rows, loser),
+        x0_w=Rows(pairs.latent, rows, winner),
+        x0_l=Rows(pairs.latent, rows, loser),
+        xT_w=Rows(pairs.noise, rows, winner),
+        xT_l=Rows(pairs.noise, rows, loser),
         gap=torch.from_numpy(kept["gap"].to_numpy().copy()),
         settings=pairs.settings,
     )

@@ -15,7 +15,7 @@ Not measured on a GPU yet. To what is counted come 5 % for fragments and 1 GiB f
 
 from collections.abc import Callable
 
-from pnapo.config.resolve import images_of, pairs_of
+from pnapo.config.resolve import pairs_of, sampling_of
 from pnapo.config.schema import Run
 from pnapo.objectives.losses import LOSSES
 from pnapo.plan.encoders import Clip, Tower
@@ -165,7 +165,7 @@ def _detected(experiment: Experiment, backbone: Backbone, metric: str) -> float:
 
 def _generate_images(experiment: Experiment, name: str, policy: str, testset: str) -> float:
     """Transformer and VAE are loaded together; pictures are decoded as many at once as were made."""
-    backbone, settings = experiment.backbones[name], images_of(experiment.config, name, testset)
+    backbone, settings = experiment.backbones[name], sampling_of(experiment.config, name, testset)
     sampling = _sampled(backbone, settings.batch, settings.guidance) + 4 * backbone.vae.parameters
     return max(sampling, weights(backbone) + _pixels(backbone, settings.batch, backbone.vae.decode_widest))
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pnapo.config.resolve import images_of, pairs_of
+from pnapo.config.resolve import pairs_of, sampling_of
 from pnapo.objectives.losses import LOSSES
 from pnapo.objectives.paths import PATHS
 from pnapo.plan.experiment import Experiment
@@ -150,7 +150,7 @@ def _train(experiment: Experiment, name: str, run_name: str, seed: int) -> Work:
 
 
 def _generate_images(experiment: Experiment, name: str, policy: str, testset: str) -> Work:
-    backbone, settings = experiment.backbones[name], images_of(experiment.config, name, testset)
+    backbone, settings = experiment.backbones[name], sampling_of(experiment.config, name, testset)
     rows = filled(experiment.testsets[testset] * settings.images, settings.batch)
     passes = rows * settings.steps * (2 if backbone.true_guidance(settings.guidance) else 1)
     return _sampling(backbone, passes, pixels=rows * backbone.decode)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from pnapo.config import images_of
+from pnapo.config import sampling_of
 from pnapo.config.schema import WITHOUT_BETA
 from pnapo.report.collect import Results
 from pnapo.report.runs import ordered
@@ -75,7 +75,7 @@ def testsets_table(results: Results) -> dict[str, Any]:
         }
         for name in results.testsets
         for t in [results.config.testsets[name]]
-        for on in [[images_of(results.config, b, name).model_dump() for b in results.config.backbones]]
+        for on in [[sampling_of(results.config, b, name).model_dump() for b in results.config.backbones]]
     ]
     return shown(grid_of(pd.DataFrame(rows)))
 

@@ -62,7 +62,7 @@ def testset_settings(*names):
 def image_settings(wildcards):
     """A rule's parameter: how the images of a test set are made on a backbone."""
     names = {"images", "steps", "guidance", "seed", "batch"}
-    return as_json(images_of(CONFIG, wildcards.backbone, wildcards.testset).model_dump(include=names))
+    return as_json(sampling_of(CONFIG, wildcards.backbone, wildcards.testset).model_dump(include=names))
 
 
 def all_images():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pnapo.config import images_of, validate
+from pnapo.config import sampling_of, validate
 from pnapo.errors import UserError
 
 
@@ -26,7 +26,7 @@ def test_images_of_flux_are_asked_for_with_the_guidance_it_is_trained_with(flux)
     )
     assert said.endswith("or say that it is meant with models.flux.mixed_guidance: true")
     flux["models"]["flux"]["tests"] = {"guidance": 3.5}
-    assert images_of(validate(flux), "flux", "heldout").guidance == 3.5
+    assert sampling_of(validate(flux), "flux", "heldout").guidance == 3.5
     flux["runs"]["elsewhere"] = {"data": "mine", "path": "independent", "reward": "given"}
     flux["datasets"] = {"mine": {"path": "mine.parquet", "count": 9}}
     assert "is trained by elsewhere with that of datasets.mine, 1;" in refused(flux)
@@ -67,7 +67,7 @@ def test_what_is_meant_can_be_said(raw, name):
 def test_a_model_has_its_own_way_of_testing(raw):
     raw["models"]["flux"]["tests"] = {"steps": 7, "batch": 2}
     config = validate(raw)
-    assert images_of(config, "flux", "heldout") == config.testsets["heldout"].model_copy(
+    assert sampling_of(config, "flux", "heldout") == config.testsets["heldout"].model_copy(
         update={"steps": 7, "batch": 2}
     )
-    assert images_of(config, "sd3", "heldout") == config.testsets["heldout"]
+    assert sampling_of(config, "sd3", "heldout") == config.testsets["heldout"]

@@ -31,6 +31,9 @@ def test_winner_and_loser_keep_their_latent_and_their_noise(made, load):
         assert torch.equal(found.x0_l[place], pairs.latent([row])[0, 1 - winner])
         assert torch.equal(found.xT_w[place], pairs.noise([row])[0, winner])
         assert torch.equal(found.xT_l[place], pairs.noise([row])[0, 1 - winner])
+    whole = found.x0_w[:]
+    assert whole.shape == found.x0_w.shape == (3, *pairs.latent_shape) and found.x0_w.dim() == whole.dim()
+    assert torch.equal(found.x0_w[torch.tensor([2, 0, 2])], whole[[2, 0, 2]]) and torch.equal(found.x0_w[-1], whole[2])
     assert found.settings["guidance"] == 1.0 and found.settings["family"] == "sd3"
 
 

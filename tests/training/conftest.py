@@ -190,15 +190,7 @@ def trained(tmp_path, backbone_of, pairs, embeddings, settings):
 @pytest.fixture
 def arguments(tmp_path, backbone_of, pairs, embeddings):
     """A pipeline folder, a pair set of one shard, its labels (one tie) and the prompt embeddings, all on disk."""
-    backbone = backbone_of()
-    folder = Path(backbone.path)
-    backbone.transformer.save_pretrained(folder / "transformer")
-    write_json(folder / "model_index.json", {"transformer": ["diffusers", "SD3Transformer2DModel"]})
     noise, latent = torch.stack([pairs.xT_l, pairs.xT_w], 1), torch.stack([pairs.x0_l, pairs.x0_w], 1)
-    wanted = Pairs(shards=1)
-    shard = tmp_path / "samples" / "shard-00000-of-00001.json"
-    write_shard(shard, Shard(pairs.prompt_ids, noise, latent), pair_settings(backbone, wanted), seed=0)
-    collect([shard], wanted, tmp_path / "pairs.json")
     scores = torch.stack([torch.zeros(10), pairs.gap.float()], 1)
     scores[3] = 0.0
     write_table(tmp_path / "hps.parquet", label(pairs.prompt_ids, scores.numpy()))
@@ -207,10 +199,27 @@ def arguments(tmp_path, backbone_of, pairs, embeddings):
     write_tensors(tmp_path / "embeddings" / "embeddings.safetensors", embeddings._tensors, metadata)
     write_manifest(tmp_path / "embeddings", "embeddings", {}, ["embeddings.safetensors"])
 
+    def write_backbone(family: str) -> Path:
+        backbone = backbone_of(family)
+        folder = Path(backbone.path)
+        backbone.transformer.save_pretrained(folder / "transformer")
+        write_json(folder / "model_index.json", {"transformer": ["diffusers", type(backbone.transformer).__name__]})
+        wanted, shard = Pairs(shards=1), tmp_path / f"{family}-samples" / "shard-00000-of-00001.json"
+        write_shard(shard, Shard(pairs.prompt_ids, noise, latent), pair_settings(backbone, wanted), seed=0)
+        collect([shard], wanted, tmp_path / f"{family}-pairs.json")
+        return folder
+
     def make(model: dict, run: dict, **more) -> list[str]:
-        model = {"family": "sd3", "path": str(folder), "resolution": 16, "max_sequence_length": 4, **model}
+        family = model.get("family", "sd3")
+        model = {
+            "family": family,
+            "path": str(write_backbone(family)),
+            "resolution": 16,
+            "max_sequence_length": 4,
+            **model,
+        }
         options = {
-            "pairs": tmp_path / "pairs.json",
+            "pairs": tmp_path / f"{family}-pairs.json",
             "labels": tmp_path / "hps.parquet",
             "embeddings": tmp_path / "embeddings" / "manifest.json",
             "model": json.dumps(model),

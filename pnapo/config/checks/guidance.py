@@ -2,7 +2,7 @@
 
 from itertools import chain
 
-from pnapo.config.resolve import images_of, pairs_of, runs_on
+from pnapo.config.resolve import pairs_of, runs_on, sampling_of
 from pnapo.config.schema import Config
 
 
@@ -20,7 +20,7 @@ def _embedded(config: Config, backbone: str) -> str | None:
     for name, run in runs_on(config, backbone).items():
         trained = config.datasets[run.data].guidance if run.data else pairs_of(config, backbone).guidance
         for testset in _testsets(config):
-            asked = images_of(config, backbone, testset).guidance
+            asked = sampling_of(config, backbone, testset).guidance
             if asked != trained:
                 where = f"datasets.{run.data}" if run.data else "its pairs"
                 return (
