@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pnapo.config import load_config
 from pnapo.plan import hardware
 from pnapo.plan.estimate import estimate
 
@@ -24,15 +25,15 @@ def test_the_papers_experiment():
     told = pnapo(*PAPER, "--gpu", "h800", "--gpus", "8").stdout
     table, _, rest = told.partition("\n\n")
     assert {"generate_pairs", "128", "yes"} <= set(next(x for x in table.splitlines() if "generate_pairs" in x).split())
-    assert "396 jobs" in rest and "On 8 GPUs" in rest and "Share of the GPU's peak, assumed" in rest
+    assert "610 jobs" in rest and "On 8 GPUs" in rest and "Share of the GPU's peak, assumed" in rest
     assert "Does not fit" not in rest and "split over as many GPUs as `--gpus` says, 8." in rest
     found = json.loads(pnapo(*PAPER, "--gpu", "h800", "--gpus", "8", "--json").stdout)
     rules = {(row["rule"], row["backbone"]): row for row in found["rules"]}
-    assert found["total"]["jobs"] == 396 == sum(row["jobs"] for row in found["rules"])
+    assert found["total"]["jobs"] == 610 == sum(row["jobs"] for row in found["rules"])
     assert rules["train", "flux"]["fits"] == "yes" and rules["report", ""]["fits"] is None
     alone = pnapo(*PAPER, "--gpu", "h800").stdout
     assert (
-        "Does not fit on h800" in alone and "train diffusion_dpo, pnapo on flux: 220 GiB; on 4 GPUs takes 60" in alone
+        "Does not fit on h800" in alone and "train diffusion_dpo, ipo, capo, pnapo on flux: 220 GiB; on 4 GPUs takes 60" in alone
     )
     assert found["total"]["hours_at_best"] >= found["total"]["gpu_hours"] / 8
     assert found["total"]["gpu_hours"] == pytest.approx(sum(row["gpu_hours"] for row in found["rules"]))
@@ -40,14 +41,15 @@ def test_the_papers_experiment():
 
 def test_what_is_told_to_help_does_help(planned):
     rates = hardware.rates("h100")
-    large = {run: {"batch": 8, "accumulation": 16} for run in ("diffusion_dpo", "pnapo")}
+    anchored = [run for run in load_config("config.yaml", ["config/paper.yaml"]).runs if run != "sft"]
+    large = {run: {"batch": 8, "accumulation": 16} for run in anchored}
     (sd3, *_) = estimate(planned("config/paper.yaml", backbones=["sd3"], runs=large), rates).problems
     assert "`batch: 2, accumulation: 64` takes 69 GiB" in sd3
     assert not estimate(planned("config/paper.yaml", backbones=["sd3"]), rates).problems
     small = hardware.rates("a100-40")
     problems = estimate(planned("config/paper.yaml", backbones=["sd3"]), small).problems
-    assert any("pnapo on sd3: 69 GiB; `gradient_checkpointing: true` takes 39 GiB" in line for line in problems)
-    changed = {run: {"gradient_checkpointing": True} for run in ("sft", "diffusion_dpo", "pnapo")}
+    assert any(" on sd3: 69 GiB; `gradient_checkpointing: true` takes 39 GiB" in line for line in problems)
+    changed = {run: {"gradient_checkpointing": True} for run in ("sft", *anchored)}
     assert not estimate(planned("config/paper.yaml", backbones=["sd3"], runs=changed), small).problems
     small = estimate(planned("config/paper.yaml", backbones=["flux"]), hardware.rates("rtx4090")).problems
     assert any("checkpointing and LoRA still take" in line and "another GPU" in line for line in small)
@@ -74,7 +76,7 @@ def test_flux_is_split_where_it_does_not_fit(planned, gpu, changes, told):
         **changes,
         "on": {"flux": {"sharded": False, "gradient_checkpointing": False}},
     }
-    runs = {"sft": None, "diffusion_dpo": None, "pnapo": run}
+    runs = {"sft": None, "diffusion_dpo": None, "ipo": None, "capo": None, "pnapo": run}
     problems = estimate(planned("config/paper.yaml", backbones=["flux"], runs=runs), hardware.rates(gpu)).problems
     assert any(line.startswith("train pnapo on flux") and told in line for line in problems), problems
 

@@ -94,8 +94,8 @@ def test_published_tasks_of_geneval_are_not_its_overall_value(scores, tmp_path):
 
 
 def test_shipped_published_values_are_readable():
-    table = read_published("assets/published.csv")
-    row = table.set_index(["backbone", "run", "testset", "metric"]).loc[("flux_dev", "pnapo", "opdv1", "hps")]
+    table = read_published("config/published.csv")
+    row = table.set_index(["backbone", "run", "testset", "metric"]).loc[("flux", "pnapo", "opdv1", "hps")]
     assert row["published"] == 32.10
 
 
