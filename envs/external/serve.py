@@ -20,6 +20,8 @@ def serve(load: Callable[[dict[str, Any]], Score], packages: dict[str, str]) -> 
     `packages`: distributions that must be installed, each at this version ("" for any). What goes wrong is told in one
     line. Libraries may print: what they write to standard output lands on standard error.
     """
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path) != here]  # hpsv3.py is not the package hpsv3
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 

@@ -76,6 +76,17 @@ def test_what_a_library_prints_is_no_answer(external, examples):
     assert (scorer.program.folder / "stderr").read_text().split() == ["loud", "louder"]
 
 
+def test_a_program_may_be_called_as_the_package_it_runs(external, tmp_path):
+    reward = external("")
+    (tmp_path / "colorsys.py").write_text(
+        "from serve import serve\n"
+        "def load(settings):\n    import colorsys\n    return lambda paths, prompts: colorsys.rgb_to_hsv(0, 0, 1)[:1]\n"
+        "serve(load, {})\n"
+    )
+    scorer = load_reward(reward.model_copy(update={"program": str(tmp_path / "colorsys.py")}))
+    assert scorer.score([np.zeros((4, 4, 3), np.uint8)], ["blue"]) == np.float32(2 / 3)
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

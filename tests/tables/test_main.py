@@ -118,7 +118,7 @@ def test_script_writes_the_same_bytes_twice(scores, script, tmp_path):
     text = (tmp_path / "one" / "main.md").read_text()
     assert "| PNAPO         |     2.25 ±0.75 |" in text and "| PNAPO         | 50.0 / 37.5 |" in text
     assert "**2.50 ±1.50**" in text
-    assert "Scored by: HPS, ViT-H-14 (HPS\\_v2.1.pt)." in " ".join(text.split())
+    assert "Scored by: HPS, ViT-H-14 (HPS_v2.1.pt)." in " ".join(text.split())
 
 
 def test_missing_scores_are_one_clear_line(scores, script, tmp_path, capsys):
