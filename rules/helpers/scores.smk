@@ -27,7 +27,9 @@ def reward_kinds(but=None):
 
 def reward_code(script, reward):
     """The sources of a script that computes one reward."""
-    return code(script, skip=["detectors/", "benchmarks/geneval", "world/", *reward_kinds(but=CONFIG.rewards[reward].kind)])
+    return code(
+        script, skip=["detectors/", "benchmarks/geneval", "world/", *reward_kinds(but=CONFIG.rewards[reward].kind)]
+    )
 
 
 def metric_code(wildcards):
