@@ -73,6 +73,7 @@ def _more(url: str, file: BinaryIO, note: Path, sure: bool, log: Callable[[str],
     `sure`: the content will be compared with a hash, so that bytes of an unknown version may be gone on from.
     """
     version = _version(note, url)
+    file.flush()
     if not version and not sure:
         file.truncate(0)
     have = os.fstat(file.fileno()).st_size
@@ -90,6 +91,10 @@ def _more(url: str, file: BinaryIO, note: Path, sure: bool, log: Callable[[str],
             file.seek(0)
         rest = _number(response.headers.get("Content-Length"))
         total = None if rest is None else have + rest
+        if total is None and not sure:
+            raise UserError(
+                f"{url}: the server does not say how long the file is, so nobody would miss its end; set `sha256`"
+            )
         tag = response.headers.get("ETag") or ""
         version = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified") or ""
         note.write_text(json.dumps({"url": url, "version": version}), "utf-8")

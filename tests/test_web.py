@@ -18,7 +18,7 @@ class Server(BaseHTTPRequestHandler):
     """One file, /file. `cuts` are the bytes after which the next answers break off; `ranges` is whether it knows them."""
 
     protocol_version = "HTTP/1.1"
-    content, version, cuts, ranges, seen = CONTENT, '"one"', [], True, []
+    content, version, cuts, ranges, sized, seen = CONTENT, '"one"', [], True, True, []
 
     def log_message(self, *_: object) -> None:
         pass
@@ -35,7 +35,7 @@ class Server(BaseHTTPRequestHandler):
         if self.path != "/file":
             self.send_error(404)
             return
-        whole, start = state.content, 0
+        whole, start, stop = state.content, 0, state.cuts.pop(0) if state.cuts else None
         if asked and state.ranges and self.headers.get("If-Range") in (None, state.version):
             start = int(asked.removeprefix("bytes=").rstrip("-"))
         if start >= len(whole):
@@ -47,14 +47,16 @@ class Server(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(whole) - 1}/{len(whole)}")
-        self.send_header("Content-Length", str(len(whole) - start))
+        if state.sized:
+            self.send_header("Content-Length", str(len(whole) - start))
+        else:
+            self.close_connection = True
         if state.version:
             self.send_header("ETag", state.version)
         self.send_header("Last-Modified", formatdate(0, usegmt=True) if not state.version else "")
         self.end_headers()
         if self.command == "HEAD":
             return
-        stop = state.cuts.pop(0) if state.cuts else None
         self.wfile.write(whole[start:][:stop])
         if stop is not None:
             self.close_connection = True
@@ -85,11 +87,11 @@ def left(folder) -> list[str]:
 
 
 def test_a_broken_connection_is_taken_up_where_it_was(server, tmp_path):
-    server.cuts = [1_500_000, 100_000]
+    server.cuts = [(1 << 20) + 100, 100_001]  # the first leaves less than a buffer behind
     path = tmp_path / "deep" / "weights.pt"
     download(server.url, path, DIGEST, quiet)
     assert path.read_bytes() == CONTENT and left(path.parent) == ["weights.pt"]
-    assert server.seen == [(None, None), ("bytes=1500000-", '"one"'), ("bytes=1600000-", '"one"')]
+    assert server.seen == [(None, None), ("bytes=1048676-", '"one"'), ("bytes=1148677-", '"one"')]
 
 
 def test_a_later_run_goes_on_where_an_earlier_one_was(server, tmp_path):
@@ -146,6 +148,18 @@ def test_a_wrong_hash_leaves_nothing(server, tmp_path):
     ):
         download(server.url, tmp_path / "weights.pt", "01234567", quiet)
     assert not (tmp_path / "weights.pt").exists() and not (tmp_path / "weights.pt.part").exists()
+
+
+def test_without_a_length_only_a_hash_tells_that_a_file_is_whole(server, tmp_path):
+    server.sized, server.cuts = False, [1_000_000, 1_000_000]
+    with pytest.raises(
+        UserError, match=r"does not say how long the file is, so nobody would miss its end; set `sha256`"
+    ):
+        download(server.url, tmp_path / "weights.pt", log=quiet)
+    with pytest.raises(UserError, match="it was not kept"):
+        download(server.url, tmp_path / "weights.pt", DIGEST, quiet)
+    download(server.url, tmp_path / "weights.pt", DIGEST, quiet)
+    assert (tmp_path / "weights.pt").read_bytes() == CONTENT
 
 
 def test_redirections_are_followed_with_the_range(server, tmp_path):
