@@ -131,7 +131,7 @@ runs:
     whole = project.plan(*overlay[:2])
     assert (whole["train"], whole["read_dataset"], whole["collect_pairs"], whole["report"]) == (5, 1, 1, 1)
     (project.folder / "mine.yaml").write_text("datasets: {mine: {path: elsewhere, count: 100}}")
-    done = project.snakemake("--dry-run", *overlay[:2])
+    done = project.snakemake(*overlay[:2])
     assert done.returncode == 1 and "error: datasets.mine.path: elsewhere: no such" in done.stdout
 
 
