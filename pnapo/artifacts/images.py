@@ -136,8 +136,9 @@ class Images:
     def encoded(self) -> Iterator[bytes]:
         """Every image as the PNG that it is stored as."""
         for file in self._files:
-            for batch in pq.ParquetFile(file).iter_batches(16, columns=["image"]):
-                yield from batch.column(0).to_pylist()
+            parquet = pq.ParquetFile(file)
+            for group in range(parquet.num_row_groups):  # `iter_batches` would keep what it has read of the whole file
+                yield from parquet.read_row_group(group, columns=["image"]).column(0).to_pylist()
 
 
 def verify_images(manifest: Path | str) -> list[str]:

@@ -14,7 +14,15 @@ from pathlib import Path
 
 import torch
 
-from pnapo.artifacts import read_manifest, read_metadata, read_tensors, require_intact, tensor_writer, write_manifest
+from pnapo.artifacts import (
+    read_manifest,
+    read_metadata,
+    read_tensors,
+    require_intact,
+    tensor_writer,
+    write_manifest,
+    write_tensors,
+)
 from pnapo.config.schema import Dataset, Pairs
 from pnapo.errors import UserError
 
@@ -83,30 +91,40 @@ def shard_writer(
     is a whole prompt list.
     """
     manifest, prompt_ids = Path(manifest), list(prompt_ids)
-    file = manifest.with_suffix(".safetensors")
-    metadata = {"prompt_ids": json.dumps(prompt_ids)} | ({} if seed is None else {"seed": str(seed)})
     names = ["noise", "latent"] if noise else ["latent"]
     layout = {name: (torch.float32, (len(prompt_ids), *shape)) for name in names}
-    with tensor_writer(file, layout, metadata) as put:
+    with tensor_writer(manifest.with_suffix(".safetensors"), layout, _metadata(prompt_ids, seed)) as put:
         yield lambda row, shard: [put(name, row, getattr(shard, name)) for name in names]
-    write_manifest(
-        manifest,
-        KIND,
-        settings,
-        [file.name],
-        prompt_ids=prompt_ids,
-        latent_shape=list(shape[1:]),
-        part=part or part_of(prompt_ids, range(len(prompt_ids))),
-    )
+    _write_manifest(manifest, prompt_ids, shape, settings, part)
 
 
 def write_shard(
     manifest: Path | str, shard: Shard, settings: dict, seed: int | None = None, part: dict | None = None
 ) -> None:
     """Write a whole shard: its tensors beside `manifest`, then the manifest (`shard_writer`)."""
-    ids, shape = shard.prompt_ids, shard.latent.shape[1:]
-    with shard_writer(manifest, ids, shape, settings, noise=bool(shard.noise.numel()), seed=seed, part=part) as put:
-        put(0, shard)
+    manifest = Path(manifest)
+    noise = {"noise": shard.noise} if shard.noise.numel() else {}
+    tensors = {**noise, "latent": shard.latent}
+    write_tensors(manifest.with_suffix(".safetensors"), tensors, _metadata(shard.prompt_ids, seed))
+    _write_manifest(manifest, shard.prompt_ids, shard.latent.shape[1:], settings, part)
+
+
+def _metadata(prompt_ids: list[str], seed: int | None) -> dict[str, str]:
+    return {"prompt_ids": json.dumps(prompt_ids)} | ({} if seed is None else {"seed": str(seed)})
+
+
+def _write_manifest(
+    manifest: Path, prompt_ids: list[str], shape: Sequence[int], settings: dict, part: dict | None
+) -> None:
+    write_manifest(
+        manifest,
+        KIND,
+        settings,
+        [manifest.with_suffix(".safetensors").name],
+        prompt_ids=prompt_ids,
+        latent_shape=list(shape[1:]),
+        part=part or part_of(prompt_ids, range(len(prompt_ids))),
+    )
 
 
 def open_shard(manifest: Path | str, *, check: bool = True) -> Shard:

@@ -77,19 +77,23 @@ def _license(base_card: Path) -> dict[str, str]:
 
 
 def _usage(settings: Mapping[str, Any], weights: str) -> str:
+    """Lines that load the checkpoint. A precision is named, as the parts of a base model may be stored in different ones."""
     pipeline = {"sd3": "StableDiffusion3Pipeline", "flux": "FluxPipeline"}[settings["family"]]
     base = json.dumps(settings["base_model"], ensure_ascii=False)
     if weights.endswith("/"):
         model = {"sd3": "SD3Transformer2DModel", "flux": "FluxTransformer2DModel"}[settings["family"]]
         load = (
-            f'transformer = {model}.from_pretrained(".", subfolder="transformer")\n'
-            f"pipe = {pipeline}.from_pretrained({base}, transformer=transformer)"
+            f'transformer = {model}.from_pretrained(".", subfolder="transformer", torch_dtype=torch.bfloat16)\n'
+            f"pipe = {pipeline}.from_pretrained({base}, transformer=transformer, torch_dtype=torch.bfloat16)"
         )
         imports = f"{model}, {pipeline}"
     else:
-        load = f'pipe = {pipeline}.from_pretrained({base})\npipe.load_lora_weights(".", weight_name="{weights}")'
+        load = (
+            f"pipe = {pipeline}.from_pretrained({base}, torch_dtype=torch.bfloat16)\n"
+            f'pipe.load_lora_weights(".", weight_name="{weights}")'
+        )
         imports = pipeline
-    return f"```python\nfrom diffusers import {imports}\n\n{load}\n```"
+    return f"```python\nimport torch\nfrom diffusers import {imports}\n\n{load}\n```"
 
 
 def _figures(tail: Sequence[Mapping[str, Any]]) -> str:

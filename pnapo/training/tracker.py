@@ -104,5 +104,7 @@ class Follower:
             return work()
         except Exception as error:  # of code that is not ours, and must not stop a training
             self._open = None
-            self._log(f"tracker {self._kind}: {reason(error)}; it is told nothing more, and the training goes on")
+            self._log(
+                f"tracker {self._kind}: {reason(error).rstrip('.')}; it is told nothing more, and the training goes on"
+            )
             return None
