@@ -6,6 +6,7 @@ soon as it is there. So every process has to make the same passes in the same or
 """
 
 import copy
+import warnings
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
@@ -37,6 +38,8 @@ def split_copy(transformer: nn.Module, device: torch.device) -> nn.Module:
     if dtype == torch.bfloat16:
         precision = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
+    # FLUX's single blocks give views. Nothing changes these in place, which is what torch warns of.
+    warnings.filterwarnings("ignore", r"FSDP2-wrapped module .* returned a view tensor")
     tensors = {id(tensor): tensor for tensor in chain(transformer.parameters(), transformer.buffers())}
     model = copy.deepcopy(transformer, tensors.copy())  # new modules around the old tensors
     for module in (*blocks_of(model), model):
