@@ -72,7 +72,7 @@ rule main_table:
 rule geneval_table:
     input:
         scores=all_scores(GENEVAL),
-        published=CONFIG.published or [],
+        published=files_of(CONFIG.published or ""),
         code=code("geneval_table"),
     output:
         csv=report("<results>/tables/geneval.csv", category="Tables", subcategory="GenEval"),

@@ -15,7 +15,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     from pnapo.tables.geneval import geneval_caption, geneval_grids, geneval_table
-    from pnapo.tables.main import read_published
+    from pnapo.tables.published import read_published
     from pnapo.tables.write import write_all
 
     published = read_published(args.published) if args.published else None

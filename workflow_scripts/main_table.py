@@ -21,7 +21,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--metrics", required=True, type=Path, help="JSON of the means to write, for `dvc metrics`")
     args = parser.parse_args(argv)
 
-    from pnapo.tables.main import main_tables, read_published, write_main
+    from pnapo.tables.main import main_tables, write_main
+    from pnapo.tables.published import read_published
 
     published = read_published(args.published) if args.published else None
     write_main(main_tables(args.scores, args.config, published), args.config, Path(args.out), args.metrics)

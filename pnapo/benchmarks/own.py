@@ -9,7 +9,7 @@ import pandas as pd
 from pnapo.artifacts import atomic_path, read_manifest, require_intact, write_csv, write_table
 from pnapo.artifacts.images import Images
 from pnapo.backbones import Backbone, load_backbone
-from pnapo.benchmarks.generation import BATCH, generate_images
+from pnapo.benchmarks.generation import generate_images
 from pnapo.config.schema import Model, Pairs, TestSet
 from pnapo.errors import UserError
 from pnapo.pairs.embeddings import Embeddings, embed, read_embeddings
@@ -76,8 +76,8 @@ def _pair_set(
 ) -> list[Path]:
     """Make the folder of a pair set; returns the manifests of its images."""
     count = -(-len(prompts) // SHARD)
-    wanted = settings.model_dump(include={"steps", "guidance", "seed"})
-    pairs = Pairs(samples=settings.images, batch=BATCH, shards=count, **wanted)
+    wanted = settings.model_dump(include={"steps", "guidance", "seed", "batch"})
+    pairs = Pairs(samples=settings.images, shards=count, **wanted)
     shards = [out / SAMPLES / f"{shard_name(number, count)}.json" for number in range(count)]
     images = [out / images_name(number, count) / "manifest.json" for number in range(count)]
     made_with, ids = pair_settings(backbone, pairs), list(prompts["prompt_id"])

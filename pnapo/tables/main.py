@@ -13,8 +13,8 @@ import pandas as pd
 
 from pnapo.artifacts import write_json
 from pnapo.config.schema import Statistics
-from pnapo.errors import UserError
 from pnapo.tables.pivot import main_caption, main_grids
+from pnapo.tables.published import KEY
 from pnapo.tables.scores import BASE, BASELINE, OVERALL, Expected, Scores, iterate, read_run
 from pnapo.tables.statistics import mean_interval, sign_test, win_credit
 from pnapo.tables.write import rounded, write_all
@@ -28,7 +28,6 @@ COMPARISONS = (
     *("gain", "gain_low", "gain_high", "win_rate", "win_low", "win_high", "wins", "ties", "losses", "p_value"),
 )
 SEEDS = ("backbone", "run", "testset", "metric", "seeds", "mean", "between_seed_sd", "lowest", "highest")
-_KEY = ["backbone", "run", "testset", "metric"]
 
 
 class MainTables(NamedTuple):
@@ -74,32 +73,6 @@ def _seed_row(scores: Scores, settings: Statistics) -> dict[str, float]:
     }
 
 
-def read_published(path: Path | str) -> pd.DataFrame:
-    """Published values, columns backbone, run, testset, metric, value (and source; and task, of GenEval's, empty for overall).
-
-    Raises UserError for a missing file, column or number, or two values for one cell.
-    """
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file (published)") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a readable CSV file ({str(error).splitlines()[0]})") from None
-    missing = [c for c in (*_KEY, "value") if c not in frame]
-    if missing:
-        raise UserError(f"{path}: no column {missing[0]!r}; it needs {', '.join(_KEY)} and value")
-    numbers = pd.to_numeric(frame["value"], errors="coerce")
-    if numbers.isna().any():
-        line = int(np.flatnonzero(numbers.isna())[0]) + 2
-        raise UserError(f"{path}: line {line}: value {frame['value'].iloc[line - 2]!r} is not a number")
-    frame["task"] = frame["task"].replace("", OVERALL) if "task" in frame else OVERALL
-    cell = [*_KEY, "task"]
-    if frame.duplicated(cell).any():
-        line = int(np.flatnonzero(frame.duplicated(cell))[0]) + 2
-        raise UserError(f"{path}: line {line}: a second value for the same backbone, run, testset and metric")
-    return frame[cell].assign(published=numbers)
-
-
 def main_tables(root: Path | str, expected: Expected, published: pd.DataFrame | None = None) -> MainTables:
     """Read every expected score below `root` and measure it; `published` comes from `read_published`."""
     main, comparisons, seeds = [], [], []
@@ -132,7 +105,7 @@ def main_tables(root: Path | str, expected: Expected, published: pd.DataFrame | 
         table["published"] = np.nan
     else:
         whole = published[published["task"] == OVERALL].drop(columns="task")
-        table = table.merge(whole, how="left", on=_KEY)
+        table = table.merge(whole, how="left", on=KEY)
     return MainTables(table, pd.DataFrame(comparisons, columns=COMPARISONS), pd.DataFrame(seeds, columns=SEEDS))
 
 

@@ -6,7 +6,8 @@ import pytest
 from pnapo import scripting
 from pnapo.artifacts import read_json
 from pnapo.errors import UserError
-from pnapo.tables.main import COLUMNS, main_tables, read_published
+from pnapo.tables.main import COLUMNS, main_tables
+from pnapo.tables.published import read_published
 from pnapo.tables.scores import Expected
 
 EXPECTED = Expected(

@@ -36,15 +36,17 @@ def test_a_run_ends_with_what_is_missing_and_a_plan_tells_it(pristine, setting: 
 
 
 def test_the_papers_experiment_is_planned_without_its_files_and_run_with_them_alone(pristine) -> None:
-    (pristine.folder / "paper.yaml").write_bytes((ROOT / "config/paper.yaml").read_bytes())
+    for name in ("paper.yaml", "published.csv"):
+        (pristine.folder / "config" / name).parent.mkdir(exist_ok=True)
+        (pristine.folder / "config" / name).write_bytes((ROOT / "config" / name).read_bytes())
     for targets in ([], ["fetch"]):
-        planned = pristine.snakemake("--dry-run", "--configfile", "paper.yaml", "--", *targets)
+        planned = pristine.snakemake("--dry-run", "--configfile", "config/paper.yaml", "--", *targets)
         assert planned.returncode == 0, planned.stdout
         assert ("files and folders are missing" in planned.stdout) == (not targets)
-    done = pristine.snakemake("--configfile", "paper.yaml", "--", "labels")
+    done = pristine.snakemake("--configfile", "config/paper.yaml", "--", "labels")
     assert done.returncode == 1 and "Job stats" not in done.stdout
     assert "  models.flux.path: cache/models/FLUX.1-dev: no such folder (33.7 GB)\n" in done.stdout
-    assert "`snakemake --cores 1 --configfile paper.yaml -- fetch_diffusiondb " in done.stdout
+    assert "`snakemake --cores 1 --configfile config/paper.yaml -- fetch_diffusiondb " in done.stdout
 
 
 def test_a_slip_in_the_file_is_located(new_project) -> None:
