@@ -40,7 +40,7 @@ def _from_web(wanted: Download, log: Callable[[str], None]) -> Path:
     if path.is_file():
         if digits and not (found := sha256(path)).startswith(digits):
             raise UserError(f"{path}: has SHA-256 {found}, but {digits} is asked for; delete it and run again")
-        if not digits and (whole := length(wanted.url)) != path.stat().st_size:
+        if not digits and (whole := length(wanted.url)) not in (None, path.stat().st_size):
             raise UserError(
                 f"{path}: has {path.stat().st_size} bytes, but {whole} at {wanted.url}; delete it and run again"
             )

@@ -61,7 +61,10 @@ def _needs(config: Config) -> Iterator[Need]:
     for name in config.backbones:
         yield Need(f"models.{name}.path", config.models[name].path, folder=True)
     for name, reward in config.rewards.items():
-        yield from _files(f"rewards.{name}", reward)
+        found = _files(f"rewards.{name}", reward)
+        if reward.kind == "external":  # its program may know the model by a name of the hub
+            found = (need for need in found if not need.setting.endswith(".model"))
+        yield from found
     for name, testset in config.testsets.items():
         paths = [testset.path] if isinstance(testset.path, str) else testset.path or []
         yield from (Need(f"testsets.{name}.path", path) for path in paths)
@@ -79,7 +82,7 @@ def _files(where: str, section: BaseModel) -> Iterator[Need]:
         elif isinstance(value, str) and not value.startswith("hf-hub:"):
             path = value.removeprefix("local-dir:")
             if "/" in path or path.endswith(WEIGHTS):
-                file = path.endswith((*WEIGHTS, ".json", ".txt")) or os.path.isfile(path)
+                file = path.endswith((*WEIGHTS, ".json", ".txt", ".py", "/python")) or os.path.isfile(path)
                 yield Need(f"{where}.{name}", path, folder=not file)
 
 

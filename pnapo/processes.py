@@ -28,10 +28,10 @@ def launched() -> bool:
     return "LOCAL_RANK" in os.environ
 
 
-def launch(script: str, arguments: Sequence[str], *, processes: int, nodes: int = 1) -> None:
+def launch(script: str, arguments: Sequence[str], *, processes: int, nodes: int = 1, module: bool = False) -> None:
     """Run `script` as `processes` processes, equally many on each of `nodes` nodes, and wait for all of them.
 
-    Several nodes are those of the SLURM job that this process runs in; it has to be on the first of them. The processes
+    With `module`, `script` is the name of one, as behind `python -m`. Several nodes are those of the SLURM job that this process runs in; it has to be on the first of them. The processes
     share OMP_NUM_THREADS threads on each node. What they print is passed on. Raises UserError with what the first failing
     process said, or if the processes cannot be spread over the nodes.
     """
@@ -41,14 +41,15 @@ def launch(script: str, arguments: Sequence[str], *, processes: int, nodes: int 
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(SETTINGS), "--multi_gpu"]
     command += ["--num_processes", str(processes), "--num_machines", str(nodes)]
     command += ["--num_cpu_threads_per_process", str(max(1, threads * nodes // processes))]
+    called = ["--module", script] if module else [script]
     if nodes == 1:
-        _run([*command, "--main_process_port", "0", script, *arguments], dict(os.environ))
+        _run([*command, "--main_process_port", "0", *called, *arguments], dict(os.environ))
         return
     job = os.environ.get("SLURM_JOB_ID", "")
     if not job or not shutil.which("srun"):
         raise UserError(f"{nodes} nodes are for jobs of SLURM; set `nodes: 1` elsewhere")
     command += ["--main_process_ip", socket.gethostname(), "--main_process_port", str(_port(job))]
-    line = f'exec {shlex.join(command)} --machine_rank "$SLURM_NODEID" {shlex.join([script, *arguments])}'
+    line = f'exec {shlex.join(command)} --machine_rank "$SLURM_NODEID" {shlex.join([*called, *arguments])}'
     step = ["srun", "--overlap", "--mpi=none", "--cpu-bind=none", "--kill-on-bad-exit=1", f"--nodes={nodes}"]
     step += [f"--ntasks={nodes}", "--ntasks-per-node=1", f"--cpus-per-task={threads}"]
     # This process is in a step of one node, whose variables would be taken for what the new step shall be.

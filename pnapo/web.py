@@ -43,6 +43,8 @@ def _download(url: str, path: Path, digits: str, log: Callable[[str], None]) -> 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"{path}: another process is fetching it; wait for that one") from None
+        if not (part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat())):  # whole by now, and renamed
+            raise UserError(f"{path}: another process has just fetched it; run again")
         while True:
             before = file.tell()
             total = _more(url, file, note, bool(digits), log)
@@ -119,15 +121,16 @@ def _blocks(response) -> Iterator[bytes]:
 
 def _asked(url: str, headers: dict[str, str], method: str = "GET"):
     """The server's answer. Raises UserError if there is none, or an error; "range not satisfiable" is an answer."""
-    request = Request(url, headers={"User-Agent": "pnapo", "Accept-Encoding": "identity", **headers}, method=method)
+    headers = {"User-Agent": "pnapo", "Accept-Encoding": "identity", **headers}
     try:
+        request = Request(url, headers=headers, method=method)
         return urlopen(request, timeout=SILENCE)
     except HTTPError as error:
         if error.code == 416:
             return error
         hint = "; look up its new address and set `url`" if error.code in (404, 410) else "; try again later"
         raise UserError(f"{url}: {error.code} {error.reason}{hint}") from None
-    except (URLError, http.client.HTTPException, OSError) as error:
+    except (URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise UserError(f"{url}: {getattr(error, 'reason', None) or error}; {LATER}") from None
 
 

@@ -10,6 +10,7 @@ the old one; both hashes are printed.
 import argparse
 import collections
 import hashlib
+import os
 import pickle
 import types
 
@@ -78,7 +79,8 @@ def convert(source: str, target: str) -> None:
     found = tensors(network) if isinstance(network, Shell) else {}
     if not found:
         raise ValueError(f"{source}: holds no pickled network")
-    save_file(found, target, {"format": "pt", "source_sha256": sha256(source)})
+    save_file(found, f"{target}.part", {"format": "pt", "source_sha256": sha256(source)})
+    os.replace(f"{target}.part", target)
 
 
 def sha256(path: str) -> str:

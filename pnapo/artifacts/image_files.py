@@ -7,10 +7,9 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from pnapo.artifacts.files import prompt_id
-from pnapo.artifacts.images import decode_upright, in_threads
+from pnapo.artifacts.images import BROKEN, decode_upright, in_threads, why_broken
 from pnapo.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -74,5 +73,5 @@ class ImageFiles:
 def _pixels(file: Path) -> np.ndarray:
     try:
         return np.array(decode_upright(file.read_bytes()))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: Pillow's, of a broken PNG
-        raise UserError(f"{file}: not a readable image ({str(error).splitlines()[0]})") from None
+    except BROKEN as error:
+        raise UserError(f"{file}: not a readable image ({why_broken(error)})") from None

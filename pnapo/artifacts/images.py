@@ -5,6 +5,7 @@ They are encoded and decoded by threads while the model works on others, and few
 
 import io
 import os
+import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,9 +28,17 @@ FILE = "images.parquet"
 AHEAD = 64  # images decoded before they are asked for
 SCHEMA = pa.schema([("prompt_id", pa.string()), ("sample", pa.int64()), ("image", pa.binary())])
 
+# What Pillow raises where bytes are no whole image: SyntaxError of a PNG, EOFError of a GIF, struct.error of a TIFF.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 Add = Callable[[list[str], list[int], np.ndarray], None]
+
+
+def why_broken(error: Exception) -> str:
+    """The first line of one of BROKEN; its name if it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -158,6 +167,6 @@ def verify_images(manifest: Path | str) -> list[str]:
 def _readable(png: bytes) -> bool:
     try:
         decode_png(png)
-    except (OSError, SyntaxError):
+    except BROKEN:
         return False
     return True

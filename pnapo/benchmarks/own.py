@@ -43,6 +43,9 @@ def generate(
     """
     if (out / TABLE).exists():
         raise UserError(f"{out}: holds images already; name another folder, or remove it")
+    work = out / ".work"
+    if (out / "manifest.json").exists() and not work.exists():  # a killed job of ours has left it
+        raise UserError(f"{out}: holds a pair set already; name another folder, or remove it")
     if keep_noise and settings.images < 2:
         raise UserError("--keep-noise: a pair set has 2 images of a prompt or more; raise --images")
     checkpoint = read_manifest(policy / "manifest.json", "checkpoint") if policy else None
@@ -51,7 +54,6 @@ def generate(
         raise UserError(
             f"{policy}: serves guidance alone, so that what it makes is no pair set; leave out --keep-noise"
         )
-    work = out / ".work"
     embeddings = read_embeddings(embed(model, prompts, work, device))
     backbone = load_backbone(model, {"transformer", "vae"}, device)
     if policy:

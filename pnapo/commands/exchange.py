@@ -25,6 +25,7 @@ def _export(args: argparse.Namespace) -> None:
     from pnapo.pairs.hub import export_pairs
     from pnapo.pairs.layout import images_beside, labels_beside, manifest_of, prompts_of
 
+    args.out = args.out.resolve()  # its name is the card's title
     manifest = manifest_of(args.pairs)
     labels, images = labels_beside(manifest), images_beside(manifest)
     export_pairs(manifest, prompts_of(manifest, args.prompts), images, labels, args.out, common.log)

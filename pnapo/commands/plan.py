@@ -28,7 +28,7 @@ def _plan(args: argparse.Namespace) -> None:
     if args.gpus < 1:
         raise UserError(f"--gpus: {args.gpus} is not a number of GPUs; give 1 or more")
     config = load_config(args.files[0], [*args.files[1:], *args.config])
-    measured = hardware.read_measured(f"{config.results}/benchmarks-gpu.json")
+    measured = hardware.read_measured("results/benchmarks-gpu.json")  # where `make bench-gpu` puts it
     gpu = args.gpu or hardware.device_of(measured) or hardware.DEFAULT
     plan = estimate(Experiment(config, args.gpus), hardware.rates(gpu, args.utilisation, measured))
     if args.json:

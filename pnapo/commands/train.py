@@ -39,6 +39,7 @@ def _train(args: argparse.Namespace) -> None:
     from pnapo.training.inputs import finish, prepare
     from pnapo.training.tracker import require
 
+    args.out = args.out.resolve()  # `.` has no name to put work beside
     config = common.configuration(args)
     model, run = common.entry(config.models, args.model, "model"), _run(config, args)
     tracker = args.tracker or config.tracker
@@ -48,7 +49,7 @@ def _train(args: argparse.Namespace) -> None:
         processes.die_with_parent()
     inputs = prepare(args.pairs, args.labels, args.prompts, run, model, args.out, device, common.log)
     if args.processes > 1 and not processes.launched():  # each of them comes here again, and finds the inputs made
-        processes.launch(str(Path(__file__).parents[1] / "__main__.py"), args.argv, processes=args.processes)
+        processes.launch("pnapo", args.argv, processes=args.processes, module=True)
     else:
         _work(args, config, run, inputs, tracker, device)
     if not processes.launched():

@@ -17,7 +17,7 @@ import torch
 from PIL import Image, ImageOps
 
 from pnapo.artifacts import prompt_id, prompt_of, read_table
-from pnapo.artifacts.images import decode_upright
+from pnapo.artifacts.images import BROKEN, decode_upright, why_broken
 from pnapo.backbones import Backbone
 from pnapo.config.schema import Dataset, Pairs
 from pnapo.errors import UserError
@@ -105,8 +105,8 @@ def encode_shard(
     for number, (place, value) in enumerate(_images(chosen, dataset.images)):
         try:
             waiting.append(picture(value, backbone.resolution))
-        except (OSError, Image.DecompressionBombError) as error:
-            raise UserError(f"{place}: not a readable image ({str(error).splitlines()[0]})") from None
+        except BROKEN as error:
+            raise UserError(f"{place}: not a readable image ({why_broken(error)})") from None
         if len(waiting) == batch or number + 1 == count:
             encode()
             log(f"shard {shard + 1}/{settings.shards}: {number + 1}/{count} images")

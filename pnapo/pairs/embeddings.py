@@ -76,8 +76,8 @@ class Embeddings:
         self._row = {prompt_id: row for row, prompt_id in enumerate(prompt_ids)}
         self._origin = origin
 
-    def rows(self, prompt_ids: Sequence[str]) -> Cond:
-        """ "prompt_embeds" [N, L, D] and "pooled" [N, P] of the prompts, or of the prompts of pairs, float32.
+    def rows(self, prompt_ids: Sequence[str], names: Sequence[str] = ("prompt_embeds", "pooled")) -> Cond:
+        """ "prompt_embeds" [N, L, D] and "pooled" [N, P], or one of them, of the prompts, or of the prompts of pairs, float32.
 
         Raises UserError if one is not in the list.
         """
@@ -87,7 +87,7 @@ class Embeddings:
             raise UserError(
                 f"{self._origin}: no embedding of prompt {error.args[0]}; delete it and run again"
             ) from None
-        return {name: self._tensors[name][rows].float() for name in ("prompt_embeds", "pooled")}
+        return {name: self._tensors[name][rows].float() for name in names}
 
     def null(self) -> Cond:
         """One row each for the empty prompt, for classifier-free guidance."""

@@ -27,7 +27,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from pnapo.artifacts import atomic_path, prompt_of, read_table, require_intact, write_manifest, write_text
+from pnapo.artifacts import (
+    atomic_path,
+    prompt_of,
+    read_manifest,
+    read_table,
+    require_intact,
+    write_manifest,
+    write_text,
+)
 from pnapo.errors import UserError
 from pnapo.pairs.hub_card import card
 from pnapo.pairs.images import images_of
@@ -63,7 +71,10 @@ def export_pairs(
     foreign = sorted({f"data/{file.name}" for file in (out / "data").glob("[!.]*")} - set(names))
     if foreign:
         raise UserError(f"{out}: holds {foreign[0]} of another export; name an empty folder")
-    (out / "manifest.json").unlink(missing_ok=True)
+    earlier = out / "manifest.json"
+    if earlier.exists() and read_manifest(earlier)["kind"] != KIND:
+        raise UserError(f"{out}: holds another artefact; name an empty folder")
+    earlier.unlink(missing_ok=True)
     tables = {name: _labels(path, content["prompt_ids"], manifest) for name, path in labels.items()}
     pictures = images_of(manifest, images)
     settings = content["settings"]

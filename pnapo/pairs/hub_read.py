@@ -1,6 +1,7 @@
 """A pair set from the layout of `pnapo.pairs.hub`: what was exported comes back bit for bit, a few rows at a time."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ def import_pairs(folder: Path | str, out: Path, log: Callable[[str], None] = pri
     the first.
     """
     files = data_files(folder)
+    if (out / "manifest.json").exists():
+        raise UserError(f"{out}: holds {out / 'manifest.json'} already; name an empty folder")
     if not files:
         raise UserError(f"{folder}: holds no exported pair set (no data/*.parquet)")
     needed = dict.fromkeys(["prompt_id", "prompt", "made_with", *_small(files[0])])
@@ -41,6 +44,9 @@ def import_pairs(folder: Path | str, out: Path, log: Callable[[str], None] = pri
     if table["made_with"].nunique() != 1:
         raise UserError(f"{folder}: its rows were made with different settings; import each by itself")
     made_with = _settings(table["made_with"][0], folder)
+    strange = [name for name in _rewards(table) if not re.fullmatch(r"\w[\w.-]*", name)]  # they become names of files
+    if strange:
+        raise UserError(f"{folder}: {strange[0]!r} is no name of a reward")
     settings, ids = made_with["pairs"], list(table["prompt_id"])
     shape, seed = (settings["samples"], *settings["latent_shape"]), settings.get("seed")
     shards, first = [], 0
@@ -102,7 +108,9 @@ def _rewards(table: pd.DataFrame) -> list[str]:
 def _settings(text: str, origin: Path | str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-        if {"samples", "latent_shape", "family"} <= found["pairs"].keys() and "batch" in found[IMAGES]:
+        asked_by(found["pairs"])
+        batch = found[IMAGES]["batch"]
+        if {"samples", "latent_shape", "family"} <= found["pairs"].keys() and type(batch) is int and batch > 0:
             return found
     except (ValueError, KeyError, TypeError, AttributeError):
         pass

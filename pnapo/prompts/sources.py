@@ -165,7 +165,7 @@ def read_parts(path: Path | str, columns: Sequence[str]) -> Iterator[pa.Table]:
 
 
 def columns_of(path: Path | str) -> list[str]:
-    """The names of a file's columns (of JSON lines: the keys of the first line).
+    """The names of a file's columns (of JSON: the keys of the first entry).
 
     None of other kinds, nor of a file that is missing or damaged: `read_column` says so.
     """
@@ -173,13 +173,16 @@ def columns_of(path: Path | str) -> list[str]:
     try:
         if suffix == ".parquet":
             return pq.read_schema(path).names
+        if suffix == ".json":
+            entries = json.loads(Path(path).read_text("utf-8-sig"))
+            return list(dict(entries[0]))
         if suffix not in (".csv", ".tsv", ".jsonl"):
             return []
         with open(path, encoding="utf-8-sig", newline="") as handle:
             if suffix == ".jsonl":
-                return list(dict(json.loads(handle.readline())))
+                return list(dict(json.loads(next(line for line in handle if line.strip()))))
             return next(csv.reader(handle, delimiter="\t" if suffix == ".tsv" else ","), [])
-    except (OSError, ValueError, TypeError, csv.Error, pa.ArrowException):
+    except (OSError, ValueError, TypeError, LookupError, StopIteration, csv.Error, pa.ArrowException):
         return []
 
 

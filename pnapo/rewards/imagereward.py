@@ -52,6 +52,8 @@ def read_network(folder: Path) -> tuple[Network, int]:
     Raises UserError that names the file that is missing, damaged or of another model.
     """
     path, config = folder / "ImageReward.pt", read_json(folder / "med_config.json")
+    if not isinstance(config, dict):
+        raise UserError(f"{folder / 'med_config.json'}: holds no settings by name, so it is not BLIP's")
     if config.get("hidden_act", "gelu") != "gelu":
         raise UserError(
             f"{folder / 'med_config.json'}: hidden_act is {config['hidden_act']!r}, which BLIP does not have"

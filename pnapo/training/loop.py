@@ -195,13 +195,14 @@ class Session:
         averages = {"saved": self.ema, "reference": reference.average if reference else None}
         self.averages = {name: average for name, average in averages.items() if average}
         state = load_state(self.file, self.key, log, split=policy.split)
+        self.start = state["step"] if state else 0
+        # Before anything is read together: a process that does not see the state yet would leave the others waiting.
+        crew.require_same((self.key, self.start), "settings, pairs and state of the training")
         if state:
             log(f"resuming at step {state['step']}")
             self._restore(state)
             meter.resume(state["cost"])
         offsets = state["offsets"] if state else {}
-        self.start = state["step"] if state else 0
-        crew.require_same((self.key, self.start), "settings, pairs and state of the training")
         self.logs = [JsonLines(work / name, offsets.get(name, 0)) for name in LOGS if crew.first]
 
     def optimize(self, follower: Follower | None = None) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _read_state(path: Path, key: str) -> torch.Tensor:
 
 def sample_keys(prompt_ids: list[str], x0: torch.Tensor, xT: torch.Tensor, embeddings: "Embeddings") -> np.ndarray:
     """The identity of samples, int64 [n]: a hash of prompt, latent, prior noise (every bit) and pooled embedding."""
-    pooled = embeddings.rows(prompt_ids)["pooled"]
+    pooled = embeddings.rows(prompt_ids, ("pooled",))["pooled"]  # the others are a thousand times larger
     found = np.empty(len(prompt_ids), np.int64)
     for row, prompt_id in enumerate(prompt_ids):
         digest = hashlib.blake2b(prompt_id.encode(), digest_size=8)

@@ -57,7 +57,7 @@ def _own(module: nn.Module, foreign: set[int]) -> None:
                 child._parameters[name] = nn.Parameter(value.detach().to(torch.float32, copy=True))
         for name, value in child._buffers.items():
             if id(value) in foreign:
-                child._buffers[name] = value.to(torch.float32, copy=True)
+                child._buffers[name] = value.to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:

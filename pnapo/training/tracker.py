@@ -76,7 +76,8 @@ TRACKERS: dict[str, Callable[[Path, str, dict, int], Opened]] = {
 
 def require(kind: str) -> None:
     """Raise UserError if the package of a tracker is not installed; `none` needs nothing."""
-    if kind != "none" and find_spec(kind) is None:
+    found = find_spec(kind) if kind != "none" else None
+    if kind != "none" and (found is None or found.origin is None):  # a folder of that name is no package
         raise UserError(f"tracker {kind}: the package is not installed; `pip install {kind}`, or set `tracker: none`")
 
 

@@ -9,7 +9,10 @@ GENEVAL = [name for name, metric in CONFIG.metrics.items() if metric.kind == "ge
 def reward_weights(reward):
     """What stands for the weights of a reward; nothing for a metric without one."""
     found = CONFIG.rewards.get(reward)
-    return weights(found.model, found.weights, found.checkpoint, found.tokenizer, found.program) if found else []
+    if not found:
+        return []
+    beside = [str(Path(found.program).with_name("serve.py"))] if found.program else []  # what our programs share
+    return weights(found.model, found.weights, found.checkpoint, found.tokenizer, found.program, *beside)
 
 
 def metric_weights(wildcards):

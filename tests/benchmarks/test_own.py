@@ -60,7 +60,12 @@ def test_a_killed_one_goes_on_and_shards_of_other_settings_are_made_again(models
     generate(models["sd3"], prompts, SETTINGS, tmp_path / "cut", keep_noise=True, log=lines.append)
     assert not [line for line in lines if line.startswith("shard")]
     assert pngs(tmp_path / "cut", whole) == pngs(tmp_path / "whole", whole)
+    with pytest.raises(UserError, match="holds images already"):
+        generate(models["sd3"], prompts, SETTINGS, tmp_path / "cut", keep_noise=True, log=silent)
     (tmp_path / "cut" / "images.csv").unlink()
+    with pytest.raises(UserError, match="holds a pair set already"):
+        generate(models["sd3"], prompts, SETTINGS, tmp_path / "cut", keep_noise=True, log=silent)
+    (tmp_path / "cut" / ".work").mkdir()  # as a killed job leaves it
     other = SETTINGS.model_copy(update={"seed": 6})
     generate(models["sd3"], prompts, other, tmp_path / "cut", keep_noise=True, log=silent)
     assert verify_pairs(tmp_path / "cut" / "manifest.json") == []

@@ -81,7 +81,8 @@ def _metadata(metric: Metric, testset: TestSet) -> str | None:
     """Why a test set lacks what a metric needs beside the prompts."""
     if metric.kind == "utility" and testset.path:
         return "comes from a file, but kind utility needs a list of the embedded world (`source`)"
-    has_metadata = testset.source == "geneval" or str(testset.path or "").lower().endswith(".jsonl")
+    paths = [testset.path] if isinstance(testset.path, str) else testset.path or []
+    has_metadata = testset.source == "geneval" or (paths and all(path.lower().endswith(".jsonl") for path in paths))
     if metric.kind == "geneval" and not has_metadata:
         return "has no GenEval metadata; kind geneval needs `source: geneval` or GenEval's .jsonl"
     return None
