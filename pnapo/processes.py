@@ -31,9 +31,10 @@ def launched() -> bool:
 def launch(script: str, arguments: Sequence[str], *, processes: int, nodes: int = 1, module: bool = False) -> None:
     """Run `script` as `processes` processes, equally many on each of `nodes` nodes, and wait for all of them.
 
-    With `module`, `script` is the name of one, as behind `python -m`. Several nodes are those of the SLURM job that this process runs in; it has to be on the first of them. The processes
-    share OMP_NUM_THREADS threads on each node. What they print is passed on. Raises UserError with what the first failing
-    process said, or if the processes cannot be spread over the nodes.
+    With `module`, `script` is the name of one, as behind `python -m`. Several nodes are those of the SLURM job that this
+    process runs in; it has to be on the first of them. The processes share OMP_NUM_THREADS threads on each node. What they
+    print is passed on. Raises UserError with what the first failing process said, or if the processes cannot be spread over
+    the nodes.
     """
     if nodes < 1 or processes % nodes:
         raise UserError(f"{processes} processes on {nodes} nodes: the number of processes has to be a multiple")

@@ -7,6 +7,7 @@ from pnapo.artifacts.images import decode_png
 from pnapo.benchmarks import own
 from pnapo.benchmarks.own import generate
 from pnapo.config.schema import TestSet
+from pnapo.errors import UserError
 from pnapo.pairs.layout import images_beside, prompts_of
 from pnapo.pairs.store import PairSet, shard_manifests
 from pnapo.pairs.verify import verify_pairs
