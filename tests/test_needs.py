@@ -88,3 +88,9 @@ def test_weights_are_told_from_names_that_libraries_know(paper):
     settings = {need.setting for need in needs(paper(rewards=rewards))}
     assert "rewards.clip.weights" not in settings and "rewards.hps.model" not in settings
     assert {"rewards.hps.checkpoint", "rewards.pickscore.model", "rewards.aesthetic.weights"} <= settings
+
+
+def test_the_model_of_an_external_reward_may_be_a_name(paper):
+    program = {"kind": "external", "program": "envs/external/mine.py", "model": "owner/model"}
+    found = {need.setting: need for need in needs(paper(rewards={"mine": program}))}
+    assert "rewards.mine.model" not in found and found["rewards.mine.program"].problem == "no such file"

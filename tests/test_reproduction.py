@@ -96,3 +96,8 @@ def test_costs_are_what_the_plan_says(monkeypatch, tmp_path):
         total = json.loads(show.as_json(plan, "h800", 8))["total"]
         found = (total["gpu_hours"], total["hours_at_best"], total["kept"] / 1e12)
         assert [float(number) for number in numbers] == pytest.approx(found, rel=0.02), what
+        if what == "everything":
+            hours = {(row.rule, row.backbone): row.gpu_hours for row in plan.rows}
+            told = re.search(r"FLUX's: trainings (\d+), test images (\d+), pairs (\d+)\.", PAGE).groups()
+            rules = ("train", "generate_images", "generate_pairs")
+            assert [int(number) for number in told] == [round(hours[rule, "flux"]) for rule in rules]

@@ -1,5 +1,5 @@
 """Equality with the official pipelines where it can go wrong: architectures, schedulers and VAE factors as the real models
-have them (https://huggingface.co/stabilityai, https://huggingface.co/black-forest-labs), only narrow and with few layers."""
+have them (of stabilityai and black-forest-labs), only narrow and with few layers."""
 
 import numpy as np
 import pytest

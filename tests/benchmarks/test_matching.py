@@ -35,12 +35,15 @@ def test_by_order_numbers_count_by_value(folder, tmp_path):
     assert list(files.table["sample"]) == [0, 0, 1, 0]
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "json"])
 def test_by_a_table_it_decides_which_and_in_which_order(folder, tmp_path, kind):
     rows = [("sub/a.png", 'a "quoted", text'), ("images/img-2.jpg", "x"), ("sub/a.png", "again")]
     table = tmp_path / f"t.{kind}"
+    entries = [{"prompt": p, "image": i, "more": 1} for i, p in rows]
     if kind == "jsonl":
-        table.write_text("\n".join(json.dumps({"prompt": p, "image": i, "more": 1}) for i, p in rows))
+        table.write_text("\n" + "\n".join(map(json.dumps, entries)))
+    elif kind == "json":
+        table.write_text(json.dumps(entries))
     else:
         table.write_text('prompt,image\n"a ""quoted"", text",sub/a.png\nx,images/img-2.jpg\nagain,sub/a.png\n')
     files, left = match(list_images([folder]), table)

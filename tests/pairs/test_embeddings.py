@@ -47,3 +47,9 @@ def test_a_part_at_a_time_changes_nothing_and_half_precision_is_kept_as_it_is(wo
     rows = read_embeddings(tmp_path / "half" / "manifest.json").rows(list(world.prompts["prompt_id"]))
     for name, value in half.encode_prompts(list(world.prompts["prompt"])).items():
         assert rows[name].dtype == torch.float32 and torch.equal(rows[name], value)
+
+
+def test_only_what_is_asked_for_is_read(world):
+    ids = list(world.prompts["prompt_id"][:3])
+    whole, part = world.embeddings.rows(ids), world.embeddings.rows(ids, ("pooled",))
+    assert list(part) == ["pooled"] and part["pooled"].equal(whole["pooled"])

@@ -175,6 +175,30 @@ def test_what_does_not_fit_is_one_clear_line(copy, change, said, tmp_path):
     assert "\n" not in str(error.value) and not (tmp_path / "back" / "manifest.json").exists()
 
 
+def test_nothing_is_written_over_another_artefact(folder, exported, copy, tmp_path):
+    shutil.copytree(folder, tmp_path / "pairs")
+    manifest, before = folder / "manifest.json", contents(tmp_path / "pairs")
+    with pytest.raises(UserError, match="holds another artefact"):
+        export_pairs(manifest, prompts_of(manifest), images_beside(manifest), {}, tmp_path / "pairs", silent)
+    for out in (copy, tmp_path / "pairs"):
+        with pytest.raises(UserError, match="already; name an empty folder"):
+            import_pairs(exported, out, silent)
+    assert contents(tmp_path / "pairs") == before and contents(copy) == contents(exported)
+
+
+def test_a_column_cannot_name_a_file_elsewhere(copy, tmp_path):
+    strange = str(tmp_path / "elsewhere")
+    for file in (copy / "data").glob("*.parquet"):
+        table = pq.read_table(file)
+        names = [
+            name.replace("hps_", f"{strange}_", 1) if name.startswith("hps_") else name for name in table.column_names
+        ]
+        pq.write_table(table.rename_columns(names), file)
+    with pytest.raises(UserError, match="elsewhere' is no name of a reward"):
+        import_pairs(copy, tmp_path / "back", silent)
+    assert not (tmp_path / "elsewhere.parquet").exists() and not (tmp_path / "back").exists()
+
+
 def test_an_export_does_not_mix_with_another(folder, copy):
     manifest = folder / "manifest.json"
     (copy / "data" / "train-00000-of-00009.parquet").write_bytes(b"")
