@@ -77,7 +77,7 @@ def gap_plots(results: Results, backbone: str) -> Iterator[Plot]:
         gaps = pairs.loc[~pairs["tie"].astype(bool), "gap"].to_numpy(np.float64)
         if not len(gaps):
             continue
-        users = [(n, r) for n, r in results.methods.items() if (r.data, r.reward) == (data, reward)]
+        users = [(n, r) for n, r in methods.items() if (r.data, r.reward) == (data, reward)]
         adaptive = [(n, r) for n, r in users if r.loss != "sft" and r.schedule in ("reward_gap", "dynamic")]
         scale = resolve_reward_scale((adaptive or users)[0][1].reward_scale, gaps)
         source = ", ".join(label(name) for name in (data, reward) if name)
