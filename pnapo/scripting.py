@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pydantic import BaseModel, ValidationError
 
 from pnapo.errors import UserError
+from pnapo.text import presentable, redacted
 
 # Of every process that runs models: weights are local files, and results repeat.
 ENVIRONMENT = {
@@ -20,17 +21,25 @@ ENVIRONMENT = {
 
 
 def guard(main: Callable[[], None]) -> None:
-    """Call `main`; exit with 1 and one line on stderr for a UserError (a traceback too if PNAPO_DEBUG is set)."""
+    """Call `main`; exit with 1 and one line on stderr for a UserError (a traceback too if PNAPO_DEBUG is set).
+
+    What is printed holds no secrets, tracebacks of faults of ours included.
+    """
     try:
         main()
     except UserError as error:
         if os.environ.get("PNAPO_DEBUG"):
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+            print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+        print(f"error: {presentable(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+    except BrokenPipeError:  # the reader has seen enough
+        raise
+    except Exception:
+        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def run(main: Callable[[], None]) -> None:

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from pnapo.errors import UserError
+from pnapo.text import one_line, redacted
 
 
 def reason(error: Exception) -> str:
     """What an exception of another library says, in one short line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    lines = [one_line(line.strip()) for line in redacted(str(error)).splitlines() if line.strip()] or [
+        type(error).__name__
+    ]
     text = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
     return text if len(text) <= 160 else f"{text[:159]}…"
 
