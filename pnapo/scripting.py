@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pydantic import BaseModel, ValidationError
 
 from pnapo.errors import UserError
+from pnapo.refusals import refusal, tell
 
 # Of every process that runs models: weights are local files, and results repeat.
 ENVIRONMENT = {
@@ -20,22 +21,36 @@ ENVIRONMENT = {
 
 
 def guard(main: Callable[[], None]) -> None:
-    """Call `main`; exit with 1 and one line on stderr for a UserError (a traceback too if PNAPO_DEBUG is set)."""
+    """Call `main`; exit with 1 and one line on stderr for a UserError and for what the system refuses (`pnapo.refusals`).
+
+    A traceback comes before it if PNAPO_DEBUG is set.
+    """
     try:
         main()
-    except UserError as error:
+    except Exception as error:
+        told = error if isinstance(error, UserError) else refusal(error)
+        if told is None:
+            raise
         if os.environ.get("PNAPO_DEBUG"):
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        tell(str(told))
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
+        tell("interrupted")
         raise SystemExit(130) from None
 
 
 def run(main: Callable[[], None]) -> None:
     """A script's `main`, guarded; a rule's log ends with what it cost, which Snakemake cannot see of a warm start."""
-    guard(main)
+
+    def costed() -> None:
+        main()
+        _tell_cost()
+
+    guard(costed)
+
+
+def _tell_cost() -> None:
     if os.environ.get("RANK", "0") != "0":  # one of several processes
         return
     used = resource.getrusage(resource.RUSAGE_SELF)

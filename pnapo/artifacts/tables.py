@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from pnapo.artifacts.files import atomic_path
 from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
 
 
 def write_table(path: Path | str, frame: pd.DataFrame) -> None:
@@ -32,6 +33,7 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pd.Dat
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as error:
+        raise_refused(error, path)
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a readable parquet file, damaged or truncated ({reason})") from None
 

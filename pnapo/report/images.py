@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from pnapo.artifacts import read_manifest
 from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
 from pnapo.tables.write import printable
 
 LONGEST = 320  # side of the largest picture put into the page
@@ -40,6 +41,7 @@ def read_pictures(manifest: Path | str, prompt_ids: Sequence[str], sample: int =
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; delete {manifest} and run again") from None
     except (pa.ArrowException, OSError) as error:
+        raise_refused(error, path)
         raise UserError(f"{path}: damaged ({str(error).splitlines()[0]}); delete {manifest} and run again") from None
     found = dict(zip(table["prompt_id"].to_pylist(), table["image"].to_pylist()))
     missing = [p for p in prompt_ids if p not in found]
