@@ -1,6 +1,7 @@
 """A script run as several processes, through `accelerate launch`: on one machine, or on all nodes of a SLURM job."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pnapo.errors import UserError
+from pnapo.refusals import ending
 
 SETTINGS = Path(__file__).with_name("accelerate.yaml")
 
@@ -71,16 +73,20 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
     crew = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent
     )
-    reason = ""
+    reason, killed = "", 0
     try:
         for line in crew.stdout:
             text = line.decode("utf-8", "replace")
             print(text, end="", flush=True)
             if not reason and text.startswith("error: "):
                 reason = text.removeprefix("error: ").strip()
+            if re.match(
+                rf"\s*exitcode\s*: -{signal.SIGKILL:d}\b", text
+            ):  # what torch tells of the one that ended first
+                killed = -signal.SIGKILL
         if crew.wait():
             raise UserError(
-                reason or f"one of the processes failed with status {crew.returncode}; its last lines are above"
+                reason or f"one of the processes {ending(killed or crew.returncode)}; its last lines are above"
             )
     finally:
         signal.signal(signal.SIGTERM, usual)

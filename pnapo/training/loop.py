@@ -21,6 +21,7 @@ from pnapo.objectives.errors import PairErrors, deviation, mean_product, mean_sq
 from pnapo.objectives.losses import LOSSES, Loss
 from pnapo.objectives.schedules import SCHEDULES
 from pnapo.objectives.weights import WEIGHTS
+from pnapo.refusals import about
 from pnapo.training.adapters import ADAPTERS, Policy
 from pnapo.training.batches import Batch, Batches
 from pnapo.training.checkpoint import SNAPSHOTS, assemble, publish
@@ -91,7 +92,7 @@ def train(
         log(f"{crew.size} processes, each making {len(crew.passes)} of a step's {run.accumulation} forward passes")
     elif run.sharded:
         log("sharded: true, but this is one process, so nothing is split; docs/slurm.md says how to train in several")
-    with crew.workspace(out) as work:
+    with crew.workspace(out) as work, about(work):
         source = Reference(backbone, batches.draws, settings["guidance"])
         table = None
         if loss.reference and run.reference == "cache":
