@@ -20,14 +20,14 @@ ENVIRONMENT = {
 
 
 def guard(main: Callable[[], None]) -> None:
-    """Call `main`; exit with 1 and one line on stderr for a UserError (a traceback too if PNAPO_DEBUG is set)."""
+    """Call `main`; exit with its status and one line on stderr for a UserError (a traceback too if PNAPO_DEBUG is set)."""
     try:
         main()
     except UserError as error:
         if os.environ.get("PNAPO_DEBUG"):
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(error.status) from None
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
