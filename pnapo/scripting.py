@@ -22,9 +22,9 @@ ENVIRONMENT = {
 
 
 def guard(main: Callable[[], None]) -> None:
-    """Call `main`; exit with 1 and one line on stderr for a UserError and for what the system refuses (`pnapo.refusals`).
+    """Call `main`; exit with one line on stderr for a UserError (with its status) and for what the system refuses.
 
-    A traceback comes before it if PNAPO_DEBUG is set. What is printed holds no secrets, tracebacks of faults of ours included.
+    A traceback comes before the line if PNAPO_DEBUG is set. What is printed holds no secrets, tracebacks of faults of ours included.
     """
     try:
         main()
@@ -39,7 +39,7 @@ def guard(main: Callable[[], None]) -> None:
             print(redacted(traceback.format_exc()), end="", file=sys.stderr)
         if told is not None:
             tell(presentable(told))
-        raise SystemExit(1) from None
+        raise SystemExit(getattr(error, "status", 1)) from None
 
 
 def run(main: Callable[[], None]) -> None:

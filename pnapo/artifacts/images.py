@@ -176,7 +176,7 @@ def pngs_of(manifest: Path | str, prompt_ids: Sequence[str], sample: int = 0) ->
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; delete {manifest} and run again") from None
     except (pa.ArrowException, OSError) as error:
-        raise_refused(error, file)
+        raise_refused(error, path)
         raise UserError(f"{path}: damaged ({str(error).splitlines()[0]}); delete {manifest} and run again") from None
     missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in found]
     if missing:
