@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
 from pnapo.text import one_line, redacted
 
 
@@ -29,6 +30,7 @@ def guarded(load: Callable[[], Any], what: str) -> Any:
     except UserError:
         raise
     except Exception as error:
+        raise_refused(error, what)
         raise UserError(f"{what}: cannot be loaded ({reason(error)})") from error
 
 
@@ -70,4 +72,5 @@ def read_torch(path: Path | str) -> Any:
     except pickle.UnpicklingError as error:
         raise UserError(f"{path}: damaged, or holds more than plain data (code in it is never run)") from error
     except Exception as error:  # on foreign bytes the unpickler raises almost anything
+        raise_refused(error, path)
         raise UserError(f"{path}: not a readable weights file ({reason(error)})") from error

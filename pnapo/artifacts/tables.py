@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from pnapo.artifacts.files import atomic_path, write_text
 from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
 from pnapo.text import as_cell
 
 
@@ -34,6 +35,7 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pd.Dat
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as error:
+        raise_refused(error, path)
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a readable parquet file, damaged or truncated ({reason})") from None
 

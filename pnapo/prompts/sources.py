@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from pnapo.artifacts import files_of, prompt_id
 from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
 from pnapo.text import from_cell
 
 ROWS = 1 << 17  # of a parquet file, read at once
@@ -41,6 +42,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
+        raise_refused(error, path)
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a readable parquet file, damaged or truncated ({reason})") from None
 
@@ -192,7 +194,8 @@ def columns_of(path: Path | str) -> list[str]:
             if suffix == ".jsonl":
                 return list(dict(json.loads(next(line for line in handle if line.strip()))))
             return next(csv.reader(handle, delimiter="\t" if suffix == ".tsv" else ","), [])
-    except (OSError, ValueError, TypeError, LookupError, StopIteration, csv.Error, pa.ArrowException):
+    except (OSError, ValueError, TypeError, LookupError, StopIteration, csv.Error, pa.ArrowException) as error:
+        raise_refused(error, path)
         return []
 
 
