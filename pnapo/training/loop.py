@@ -110,8 +110,8 @@ def train(
             if settings["stop"] == run.steps:
                 policy.save(finished)
             if finished:
-                assemble(finished, out.name, settings, work / SNAPSHOTS, [work / name for name in LOGS], cost)
-                publish(finished, out, settings)
+                assemble(finished, out.name, settings, work / SNAPSHOTS, [work / name for name in LOGS])
+                publish(finished, out, settings, cost)
         finally:
             policy.close()
 
