@@ -16,6 +16,7 @@ from pnapo.artifacts import read_json, read_manifest, read_table, read_tensors, 
 from pnapo.artifacts.manifest import owners
 from pnapo.artifacts.seal import read_seal, seal_problem
 from pnapo.errors import UserError
+from pnapo.refusals import Refused
 
 # By name, so that only what a kind needs is imported. Another kind: one line here, and its function.
 CHECKS = {
@@ -45,6 +46,8 @@ def verify(path: Path, results: Path | None = None) -> tuple[str, list[str]]:
     try:
         problem = seal_problem(path, results) if path.is_file() and path.suffix in _SEALED else None
         return ("damaged", [problem]) if problem else reader(path)
+    except Refused:
+        raise
     except UserError as error:
         return "damaged", [str(error)]
 
@@ -63,6 +66,8 @@ def inside(folder: Path) -> list[Path]:
     for path in files:
         try:
             manifest = read_manifest(path) if path.suffix == ".json" else {}
+        except Refused:
+            raise
         except UserError:
             manifest = {}
             doubtful.add(path.parent if path.name == "manifest.json" else path.with_suffix(""))

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from pnapo.artifacts.files import atomic_path
 from pnapo.errors import UserError
+from pnapo.refusals import about
 
 KEY = "seal"
 RESULTS = "PNAPO_RESULTS"  # the variable of the environment that names the results folder
@@ -83,11 +84,10 @@ def sealed_path(final: Path | str) -> Iterator[Path]:
 
 def read_seal(path: Path | str) -> Seal | None:
     """The seal of a file, unchecked; None if it has none, or is too damaged to tell, or is no file."""
-    try:
-        with open(path, "rb") as handle:
-            return _find(handle, Path(path).suffix)
-    except OSError:
+    if not os.path.isfile(path):
         return None
+    with about(path), open(path, "rb") as handle:
+        return _find(handle, Path(path).suffix)
 
 
 def seal_problem(path: Path | str, results: Path | None = None) -> str | None:
@@ -111,12 +111,12 @@ def seal_problem(path: Path | str, results: Path | None = None) -> str | None:
 def require_seal(path: Path | str) -> None:
     """Raises UserError for a damaged or misplaced file, and below the results folder for one without a seal.
 
-    What is missing or cannot be opened is left to the reader of its format.
+    What is missing is left to the reader of its format.
     """
-    try:
-        problem = seal_problem(path)
-    except OSError:
+    if not os.path.isfile(path):
         return
+    with about(path):
+        problem = seal_problem(path)
     if problem:
         raise UserError(f"{problem}; {AGAIN}")
 

@@ -5,7 +5,7 @@ import pytest
 
 from pnapo.artifacts import images as stored
 from pnapo.artifacts import write_record
-from pnapo.artifacts.images import Images, decode_png, encode_png, image_writer
+from pnapo.artifacts.images import Images, decode_png, encode_png, image_writer, pngs_of
 from pnapo.artifacts.manifest import read_manifest
 from pnapo.errors import UserError
 
@@ -36,6 +36,22 @@ def test_several_manifests_are_read_as_one_and_in_order(written, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     found = list(Images(manifest, manifest).map(lambda pixels: int(pixels.astype(int).sum())))
     assert found == 2 * [int(image.sum()) for image in images] and len(set(found)) == 5
+
+
+def test_a_few_are_read_without_the_others(written):
+    manifest, images = written
+    found = pngs_of(manifest, ["b", "a"], sample=1)
+    assert {name: decode_png(png).tolist() for name, png in found.items()} == {
+        "a": images[1].tolist(),
+        "b": images[3].tolist(),
+    }
+    file, first = manifest.with_name("images.parquet"), encode_png(images[0])
+    file.write_bytes(file.read_bytes().replace(first, first[:-1] + b"\0"))
+    assert pngs_of(manifest, ["b"]) == {"b": encode_png(images[2])}, "another row group"
+    with pytest.raises(UserError, match=r"images\.parquet: damaged"):
+        pngs_of(manifest, ["a"], sample=1)
+    with pytest.raises(UserError, match="no image of prompt 00ff"):
+        pngs_of(manifest, ["b", "00ff"])
 
 
 def test_images_whose_making_fails_leave_nothing(tmp_path):
