@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pnapo.artifacts import write_json
+from pnapo.artifacts import write_record
 from pnapo.artifacts.images import image_writer
 from pnapo.backbones import Backbone
 from pnapo.config.schema import TestSet
@@ -61,4 +61,4 @@ def generate_images(
             if (first // batch) % 16 == 15 or done == len(ids):
                 left = (time.monotonic() - start) / done * (len(ids) - done)
                 log(f"images {done}/{len(ids)}, {left:.0f} s left")
-    write_json(out.parent / "timing.json", {"seconds": round(time.monotonic() - start, 1), "images": len(ids)})
+    write_record(out.parent / "timing.json", {"seconds": round(time.monotonic() - start, 1), "images": len(ids)})
