@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pydantic import BaseModel, ValidationError
 
 from pnapo.errors import UserError
+from pnapo.owner import end_with_owner
 
 # Of every process that runs models: weights are local files, and results repeat.
 ENVIRONMENT = {
@@ -35,6 +36,7 @@ def guard(main: Callable[[], None]) -> None:
 
 def run(main: Callable[[], None]) -> None:
     """A script's `main`, guarded; a rule's log ends with what it cost, which Snakemake cannot see of a warm start."""
+    end_with_owner()
     guard(main)
     if os.environ.get("RANK", "0") != "0":  # one of several processes
         return

@@ -33,7 +33,7 @@ for name, value in ENVIRONMENT.items():  # every job inherits them
 CARRIERS = (
     "pnapo/artifacts/",
     "pnapo/config/",
-    *(f"pnapo/{name}.py" for name in ("errors", "processes", "scripting", "__init__")),
+    *(f"pnapo/{name}.py" for name in ("errors", "owner", "processes", "scripting", "__init__")),
 )
 
 
