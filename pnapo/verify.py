@@ -11,6 +11,7 @@ import pandas as pd
 
 from pnapo.artifacts import read_manifest, read_table, read_tensors, verify_manifest
 from pnapo.errors import UserError
+from pnapo.refusals import Refused
 
 # By name, so that only what a kind needs is imported. Another kind: one line here, and its function.
 CHECKS = {
@@ -33,6 +34,8 @@ def verify(path: Path) -> tuple[str, list[str]]:
         raise UserError(f"{path}: not an artefact; give a manifest or its folder, a table (.csv, .parquet) or tensors")
     try:
         return reader(path)
+    except Refused:
+        raise
     except UserError as error:
         return "damaged", [str(error)]
 

@@ -1,5 +1,6 @@
 """Atomic writes, JSON and hashes."""
 
+import errno
 import glob
 import hashlib
 import json
@@ -11,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from pnapo.errors import UserError
+from pnapo.refusals import about
 
 
 def prompt_id(text: str) -> str:
@@ -28,18 +30,26 @@ def atomic_path(final: Path | str) -> Iterator[Path]:
     """A temporary path beside `final`, renamed to it after an fsync; removed if the block fails.
 
     The name is drawn at random, so that two processes that make the same file, on one machine or on two that share a
-    disk, do not spoil each other's.
+    disk, do not spoil each other's. Raises Refused, a UserError that names `final`, if the system does not let it be written.
     """
     final = Path(final)
-    final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_name(f".{final.stem}.{uuid4().hex[:12]}.tmp{final.suffix}")
-    try:
-        yield temporary
-        with open(temporary, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with about(final, temporary):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        # Held open while it is written: a network disk tells what it could not keep to whoever has the file open, and the
+        # libraries that write do not listen when they close it.
+        with open(temporary, "wb") as handle:
+            try:
+                os.utime(temporary, (0, 0))  # whoever writes it changes that
+                yield temporary
+                os.fsync(handle.fileno())
+                with open(temporary, "rb") as written:  # safetensors replaces the file by another
+                    os.fsync(written.fileno())
+                    if not os.fstat(written.fileno()).st_mtime:
+                        raise FileNotFoundError(errno.ENOENT, "nobody has written it", str(final))
+                os.replace(temporary, final)
+            finally:
+                temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -23,6 +23,8 @@ from pnapo.artifacts.files import atomic_path
 from pnapo.artifacts.manifest import read_manifest, require_intact, verify_manifest, write_manifest
 from pnapo.artifacts.parts import parts_of
 from pnapo.artifacts.tables import read_table
+from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
 
 KIND = "images"
 FILE = "images.parquet"
@@ -180,6 +182,38 @@ class Images:
             parquet = pq.ParquetFile(file)
             for group in range(parquet.num_row_groups):  # `iter_batches` would keep what it has read of the whole file
                 yield from parquet.read_row_group(group, columns=["image"]).column(0).to_pylist()
+
+
+def pngs_of(manifest: Path | str, prompt_ids: Sequence[str], sample: int = 0) -> dict[str, bytes]:
+    """One sample of each of a few prompts as the PNG that it is stored as: of the file, only the row groups that hold them.
+
+    Page checksums stand in for the hash of the whole file. Raises UserError if the manifest or the images are missing or
+    damaged, or lack one of the prompts.
+    """
+    read_manifest(manifest, KIND)
+    path, wanted, found = Path(manifest).with_name(FILE), set(prompt_ids), {}
+    try:
+        # Without a buffer size, each look into the file would read a whole row group.
+        parquet = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 16)
+        for group in range(parquet.num_row_groups):
+            keys = parquet.read_row_group(group, columns=["prompt_id", "sample"], use_threads=False).to_pydict()
+            rows = {
+                prompt_id: row
+                for row, (prompt_id, number) in enumerate(zip(keys["prompt_id"], keys["sample"]))
+                if number == sample and prompt_id in wanted
+            }
+            if rows:
+                images = parquet.read_row_group(group, columns=["image"], use_threads=False).column(0)
+                found |= {prompt_id: images[row].as_py() for prompt_id, row in rows.items()}
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; delete {manifest} and run again") from None
+    except (pa.ArrowException, OSError) as error:
+        raise_refused(error, path)
+        raise UserError(f"{path}: damaged ({str(error).splitlines()[0]}); delete {manifest} and run again") from None
+    missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in found]
+    if missing:
+        raise UserError(f"{path}: no image of prompt {missing[0]}; delete {manifest} and run again")
+    return found
 
 
 def verify_images(manifest: Path | str) -> list[str]:

@@ -17,6 +17,7 @@ import pnapo
 from pnapo.artifacts.files import atomic_path, sha256
 from pnapo.artifacts.manifest import versions
 from pnapo.artifacts.workspace import workspace
+from pnapo.refusals import raise_refused
 from pnapo.sources import closure
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Parts:
 
         try:
             content = self._file(rows).read_bytes()
-        except OSError:
+        except OSError as error:
+            raise_refused(error, self._file(rows))
             return None
         if content[:HASH] != self._hash(rows, memoryview(content)[HASH:]):
             if not self._thrown_away:

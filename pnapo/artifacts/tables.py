@@ -1,5 +1,6 @@
 """Tables on disk: parquet for data, CSV for results."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pnapo.artifacts.files import atomic_path
+from pnapo.artifacts.files import atomic_path, write_text
 from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
+from pnapo.text import as_cell
 
 
 def write_table(path: Path | str, frame: pd.DataFrame) -> None:
@@ -32,11 +35,31 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pd.Dat
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as error:
+        raise_refused(error, path)
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a readable parquet file, damaged or truncated ({reason})") from None
 
 
 def write_csv(path: Path | str, frame: pd.DataFrame) -> None:
-    """Write a CSV file atomically: full precision, empty cells for missing values."""
-    with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
+    """Write a CSV file atomically, as `as_csv` has it."""
+    write_text(path, as_csv(frame))
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """A table as CSV: full precision, empty cells for missing values, no text that a spreadsheet would run (`as_cell`)."""
+    texts = {name: [as_cell(v) if isinstance(v, str) else v for v in frame[name]] for name in _text_columns(frame)}
+    named = frame.assign(**texts).rename(columns=lambda name: as_cell(str(name)))
+    lines = _UnixLines()
+    named.to_csv(lines, index=False, lineterminator="\r\n")
+    return lines.getvalue()
+
+
+class _UnixLines(io.StringIO):
+    """Takes rows that end as DOS's, so that the writer quotes a cell with either character, and ends them with \\n."""
+
+    def write(self, row: str) -> int:
+        return super().write(row.removesuffix("\r\n") + "\n")
+
+
+def _text_columns(frame: pd.DataFrame) -> list[str]:
+    return [name for name, dtype in zip(frame.columns, frame.dtypes) if dtype.kind == "O"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pnapo.artifacts.files import atomic_path
 from pnapo.errors import UserError
+from pnapo.refusals import about, raise_refused
 
 if TYPE_CHECKING:
     import torch
@@ -92,11 +93,11 @@ def read_tensors(path: Path | str) -> dict[str, "torch.Tensor"]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    _require_openable(path)
     try:
         return load_file(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
     except (SafetensorError, OSError) as error:
+        raise_refused(error, path)
         raise UserError(f"{path}: damaged tensor file ({error}); delete it and run again") from None
 
 
@@ -104,10 +105,21 @@ def read_metadata(path: Path | str) -> dict[str, str]:
     """The text metadata of a file. Raises UserError as `read_tensors` does."""
     from safetensors import SafetensorError, safe_open
 
+    _require_openable(path)
     try:
         with safe_open(path, "pt") as handle:
             return handle.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise_refused(error, path)
+        raise UserError(f"{path}: damaged tensor file ({error}); delete it and run again") from None
+
+
+def _require_openable(path: Path | str) -> None:
+    """Raise UserError if a file is missing or may not be opened: safetensors calls every such file missing."""
+    try:
+        with about(path), open(path, "rb"):
+            pass
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: damaged tensor file ({error}); delete it and run again") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder, not a tensor file") from None

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pnapo.config.checks import check
 from pnapo.config.schema import Config
 from pnapo.errors import UserError
+from pnapo.text import presentable, redacted
 
 
 class _Loader(yaml.SafeLoader):
@@ -101,16 +102,22 @@ def validate(raw: Mapping[str, Any], origin: str = "config.yaml") -> Config:
     except ValidationError as error:
         errors = error.errors()
         first = min(errors, key=lambda e: (e["type"] != "extra_forbidden", e["type"] == "missing"))
-        raise UserError(_line(f"{origin}: {_explain(first, errors, raw)}")) from None
-    problem = _switch(raw, config.model_dump()) or check(config)
+        raise UserError(presentable(f"{origin}: {_explain(first, errors, raw)}")) from None
+    problem = _secret(raw) or _switch(raw, config.model_dump()) or check(config)
     if problem:
-        raise UserError(_line(f"{origin}: {problem}"))
+        raise UserError(presentable(f"{origin}: {problem}"))
     return config
 
 
-def _line(text: str) -> str:
-    """One line, whatever stands in the names and values of a configuration."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def _secret(given: Any, where: str = "") -> str | None:
+    """Where a value holds a password or token, which logs, manifests and the report would keep."""
+    if isinstance(given, str) and redacted(given) != given:
+        return (
+            f"{where}: holds a password or token, which records would keep; take it out (HF_TOKEN opens the model hub)"
+        )
+    inner: Iterable[Any] = given.items() if isinstance(given, Mapping) else ()
+    inner = enumerate(given) if isinstance(given, list) else inner
+    return next(filter(None, (_secret(value, f"{where}.{key}".lstrip(".")) for key, value in inner)), None)
 
 
 def _switch(given: Any, read: Any, where: str = "") -> str | None:

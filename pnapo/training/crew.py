@@ -67,6 +67,14 @@ class Crew:
         """Every process's value, in the order of their ranks."""
         return gather_object([value]) if self.size > 1 else [value]
 
+    def highest(self, value: int) -> int:
+        """The largest of all processes' values."""
+        if self.size == 1:
+            return value
+        found = torch.tensor(value, device=self.accelerator.device)
+        torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+        return int(found)
+
     def share(self, count: int) -> range:
         """This process's part of `count` things that follow one another; the parts of all cover them in order."""
         return range(count * self.rank // self.size, count * (self.rank + 1) // self.size)

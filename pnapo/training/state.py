@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from pnapo.artifacts import atomic_path
+from pnapo.refusals import raise_refused
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:
@@ -46,13 +47,15 @@ def load_state(
 ) -> dict[str, Any] | None:
     """The state to resume from; None if there is none, or if it is damaged or of other settings (which is logged).
 
-    `split`: whether it has to be that of a policy which is split over processes, or of one which is not.
+    `split`: whether it has to be that of a policy which is split over processes, or of one which is not. Raises Refused if
+    the system does not let it be read.
     """
     if not path.exists():
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise_refused(error, path)  # the state may be whole: days of training are not thrown away for it
         log(f"{path}: damaged state ({str(error).splitlines()[0]}); starting from step 0")
         return None
     if state.get("fingerprint") != fingerprint:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pnapo.artifacts import images as stored
-from pnapo.artifacts.images import Images, decode_png, encode_png, make_images
+from pnapo.artifacts.images import Images, decode_png, encode_png, make_images, pngs_of
 from pnapo.artifacts.manifest import read_manifest
 from pnapo.errors import UserError
 
@@ -59,6 +59,22 @@ def test_a_killed_job_makes_only_the_images_that_are_left_and_the_same_bytes(wri
     assert sorted(path.name for path in again.parent.iterdir()) == ["images.parquet", "manifest.json"]
     for name in ("manifest.json", "images.parquet"):
         assert again.with_name(name).read_bytes() == manifest.with_name(name).read_bytes()
+
+
+def test_a_few_are_read_without_the_others(written):
+    manifest, images = written
+    found = pngs_of(manifest, ["b", "a"], sample=1)
+    assert {name: decode_png(png).tolist() for name, png in found.items()} == {
+        "a": images[1].tolist(),
+        "b": images[3].tolist(),
+    }
+    file, first = manifest.with_name("images.parquet"), encode_png(images[0])
+    file.write_bytes(file.read_bytes().replace(first, first[:-1] + b"\0"))
+    assert pngs_of(manifest, ["b"]) == {"b": encode_png(images[2])}, "another row group"
+    with pytest.raises(UserError, match=r"images\.parquet: damaged"):
+        pngs_of(manifest, ["a"], sample=1)
+    with pytest.raises(UserError, match="no image of prompt 00ff"):
+        pngs_of(manifest, ["b", "00ff"])
 
 
 def test_images_whose_making_fails_leave_nothing(tmp_path):
