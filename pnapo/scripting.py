@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pydantic import BaseModel, ValidationError
 
 from pnapo.errors import UserError
+from pnapo.owner import end_with_owner
 from pnapo.refusals import refusal, tell
 from pnapo.text import presentable, redacted
 
@@ -49,6 +50,7 @@ def run(main: Callable[[], None]) -> None:
         main()
         _tell_cost()
 
+    end_with_owner()
     guard(costed)
 
 

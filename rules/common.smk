@@ -37,7 +37,7 @@ os.environ[RESULTS] = CONFIG.results  # where a file without a seal is refused
 CARRIERS = (
     "pnapo/artifacts/",
     "pnapo/config/",
-    *(f"pnapo/{name}.py" for name in ("errors", "processes", "refusals", "scripting", "__init__")),
+    *(f"pnapo/{name}.py" for name in ("errors", "owner", "processes", "refusals", "scripting", "__init__")),
 )
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pnapo.artifacts import atomic_path, read_table, read_tensors, write_json, write_table, write_tensors
-from pnapo.artifacts.images import image_writer
+from pnapo.artifacts.images import encode_png, png_writer
 from pnapo.errors import UserError
 from pnapo.refusals import KILLED, REFUSALS, Refused, ending, refusal
 from pnapo.scripting import guard
@@ -50,8 +50,8 @@ def small_files():
 
 
 def _images(path):
-    with image_writer(path.with_name("manifest.json"), {}) as add:
-        add(["a"], [0], torch.randint(0, 255, (1, 200, 200, 3), dtype=torch.uint8).numpy())
+    with png_writer(path.with_name("manifest.json"), {}) as add:
+        add(["a"], [0], [encode_png(torch.randint(0, 255, (200, 200, 3), dtype=torch.uint8).numpy())])
 
 
 ROOT = Path(__file__).parents[1]

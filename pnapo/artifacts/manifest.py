@@ -29,9 +29,13 @@ def write_manifest(
     for name in sorted(files):
         file = path.parent / name
         listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
-    versions = {package: version(package) for package in _PACKAGES}
-    write_record(path, {"kind": kind, "settings": dict(settings), "files": listed, "versions": versions, **extra})
+    write_record(path, {"kind": kind, "settings": dict(settings), "files": listed, "versions": versions(), **extra})
     return path
+
+
+def versions() -> dict[str, str]:
+    """The packages that results may depend on."""
+    return {package: version(package) for package in _PACKAGES}
 
 
 def read_manifest(path: Path | str, kind: str | None = None) -> dict[str, Any]:
