@@ -7,6 +7,7 @@ A killed Snakemake leaves its lock on the folder and, without a cluster, its run
 import atexit
 import fcntl
 import os
+import re
 import select
 import signal
 import threading
@@ -23,6 +24,7 @@ from pnapo.owner import PATIENCE, VARIABLE, Owner
 
 OWNERS = Path(".snakemake/owners")
 LOCKS = Path(".snakemake/locks")
+TEMPORARY = re.compile(r"\..*\.[0-9a-f]{12}\.tmp(\..*)?")  # as `pnapo.artifacts.atomic_path` calls them
 Log = Callable[[str], None]
 
 
@@ -131,6 +133,32 @@ def _signal(process: Any, number: int) -> None:
 
     with suppress(psutil.Error):
         process.send_signal(number)
+
+
+def sweep(results: Path | str) -> None:
+    """Remove the temporary files that killed jobs left below `results`; those that somebody here is writing stay.
+
+    To be called by a run that has not started any job yet. With another run at work in this folder, nothing.
+    """
+    own = Owner.this(os.getcwd())
+    if any(owner != own for owner in _owners().values()):
+        return
+    left = [Path(at, name) for at, _, names in os.walk(results) for name in names if TEMPORARY.fullmatch(name)]
+    used = _open_files() if left else set()
+    for path in left:
+        if str(path.resolve()) not in used:
+            path.unlink(missing_ok=True)
+
+
+def _open_files() -> set[str]:
+    """The files that this user's processes on this machine have open."""
+    import psutil
+
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            found.update(file.path for file in process.open_files())
+    return found
 
 
 def end_orderly(scheduler: Any, processes: Callable[[], list[int]], log: Log = print) -> None:
