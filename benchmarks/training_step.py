@@ -54,17 +54,17 @@ def make_pairs(backbone, count: int, tokens: int = 40):
     return PreferencePairs(ids, x0_w, x0_l, xT_w, xT_l, gap, made_with), Embeddings(cond, ids, "benchmark")
 
 
-def sessions(backbone, batch: int, repeats: int, folder: Path, tokens: int = 40):
-    """A training session on one policy, whose reference is known (a `Table`), and the source that computes it."""
+def learners(backbone, batch: int, repeats: int, folder: Path, tokens: int = 40):
+    """A learner on one policy, whose reference is known (a `Table`), and the source that computes it."""
     from pnapo.config.schema import Run
     from pnapo.training.adapters import ADAPTERS
     from pnapo.training.batches import Batches
     from pnapo.training.crew import Crew
     from pnapo.training.lookup import Computed, Table
-    from pnapo.training.loop import Session
     from pnapo.training.meter import Meter
     from pnapo.training.reference import Reference
     from pnapo.training.settings import resolve_settings
+    from pnapo.training.step import Learner
 
     run = Run(schedule="dynamic", steps=repeats + 1, batch=batch, beta=300, learning_rate=1e-4)
     pairs, embeddings = make_pairs(backbone, 2 * batch, tokens)
@@ -79,8 +79,8 @@ def sessions(backbone, batch: int, repeats: int, folder: Path, tokens: int = 40)
     table = Table(reference, batches, run.steps * batch, [], work=folder, key="", log=quiet, crew=crew)
     policy = ADAPTERS["lora"](backbone, run, 0)
     meter = Meter(backbone.device, crew)
-    session = Session(backbone, policy, batches, table, settings, crew, meter, folder, quiet)
-    return session, table, Computed(reference, batches, policy)
+    learner = Learner(backbone, policy, batches, table, settings["guidance"], crew, meter)
+    return learner, table, Computed(reference, batches, policy)
 
 
 def measure(name: str, batch: int, repeats: int, device: str) -> dict[str, float | int]:
@@ -92,23 +92,23 @@ def measure(name: str, batch: int, repeats: int, device: str) -> dict[str, float
     backbone = load(name, device)
     parameters = sum(p.numel() for p in backbone.transformer.parameters())
     with tempfile.TemporaryDirectory() as folder:
-        session, table, computed = sessions(backbone, batch, repeats, Path(folder))
+        learner, table, computed = learners(backbone, batch, repeats, Path(folder))
 
         def policy(step: int) -> None:
-            points = session.batches.at(step * batch, batch)
-            began(lambda: errors_at(backbone, session.policy.model, points, 1.0).mean().backward())
-            session.optimizer.zero_grad()
+            points = learner.batches.at(step * batch, batch)
+            began(lambda: errors_at(backbone, learner.policy.model, points, 1.0).mean().backward())
+            learner.optimizer.zero_grad()
 
         config = backbone.transformer.peft_config["default"]
         backbone.transformer.add_adapter(config, "reference")
         backbone.transformer.set_adapter("default")
 
         def two_adapters(step: int) -> None:
-            points = session.batches.at(step * batch, batch)
+            points = learner.batches.at(step * batch, batch)
             began(lambda: both_adapters(points))
 
         def both_adapters(points) -> None:
-            model, trained = session.policy.model, session.policy.trainable.values()
+            model, trained = learner.policy.model, learner.policy.trainable.values()
             model.set_adapter("reference")
             with torch.no_grad():
                 reference = errors_at(backbone, model, points, 1.0)
@@ -116,13 +116,13 @@ def measure(name: str, batch: int, repeats: int, device: str) -> dict[str, float
             won, lost = (errors_at(backbone, model, points, 1.0) - reference).chunk(2)
             torch.nn.functional.logsigmoid(-0.5 * 100 * (won - lost)).mean().neg().backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
-            session.optimizer.step()
-            session.optimizer.zero_grad()
+            learner.optimizer.step()
+            learner.optimizer.zero_grad()
 
         def step_with(source):
             def run(step: int) -> None:
-                session.reference = source
-                began(lambda: session.step(step))
+                learner.reference = source
+                began(lambda: learner.step(step))
 
             return run
 
@@ -145,7 +145,7 @@ def measure(name: str, batch: int, repeats: int, device: str) -> dict[str, float
                 spent: list[float] = []
                 run(step)
                 times[kind] += spent if step else []  # the first warms up
-        for file in session.logs:
+        for file in learner.logs:
             file.close()
     medians = {kind: statistics.median(values) for kind, values in times.items()}
     ratios = [c / p for c, p in zip(times["cached"], times["policy"])]

@@ -1,5 +1,13 @@
-"""The one exception that means "the user can mend this": a single clear line, no traceback."""
+"""The exceptions that mean "this is no defect": a single clear line, no traceback."""
 
 
 class UserError(Exception):
     """Wrong input. The message is one line that says what is wrong, where, and what to do."""
+
+    status = 1  # of a process that ends with it
+
+
+class Terminated(UserError):
+    """The process was asked to end (SIGTERM) and has saved its work first."""
+
+    status = 128 + 15  # what a shell calls a process that the signal has ended

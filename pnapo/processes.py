@@ -1,18 +1,22 @@
 """A script run as several processes, through `accelerate launch`: on one machine, or on all nodes of a SLURM job."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from pnapo.errors import UserError
+from pnapo.errors import Terminated, UserError
+from pnapo.refusals import ending
 
 SETTINGS = Path(__file__).with_name("accelerate.yaml")
+GRACE = 600  # seconds that processes have to save their work when they are asked to end
 
 
 def die_with_parent() -> None:
@@ -21,6 +25,24 @@ def die_with_parent() -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+@contextmanager
+def asked_to_end() -> Iterator[Callable[[], bool]]:
+    """Inside the block SIGTERM ends nothing; the function it gives tells whether one has come, to be asked between steps.
+
+    In a thread that is not the main one signals cannot be caught, and stay as they are.
+    """
+    came: list[int] = []
+    try:
+        usual = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    except ValueError:
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(came)
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 def launched() -> bool:
@@ -64,23 +86,33 @@ def _port(job: str) -> int:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
-    def stop(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    usual = signal.signal(signal.SIGTERM, stop)
+    """A SIGTERM is for the processes: each ends when it has saved what it can, within GRACE seconds."""
+    environment = {**environment, "PET_SHUTDOWN_TIMEOUT": str(GRACE)}  # read by torch's launcher, beside its options
     crew = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent
     )
-    reason = ""
+    asked: list[int] = []
+
+    def hand_on(number: int, frame: object) -> None:
+        asked.append(number)
+        crew.terminate()
+
+    usual, reason, killed = signal.signal(signal.SIGTERM, hand_on), "", 0
     try:
         for line in crew.stdout:
             text = line.decode("utf-8", "replace")
             print(text, end="", flush=True)
             if not reason and text.startswith("error: "):
                 reason = text.removeprefix("error: ").strip()
+            if re.match(
+                rf"\s*exitcode\s*: -{signal.SIGKILL:d}\b", text
+            ):  # what torch tells of the one that ended first
+                killed = -signal.SIGKILL
         if crew.wait():
+            if asked:
+                raise Terminated(reason or "ended by SIGTERM before the first step")
             raise UserError(
-                reason or f"one of the processes failed with status {crew.returncode}; its last lines are above"
+                reason or f"one of the processes {ending(killed or crew.returncode)}; its last lines are above"
             )
     finally:
         signal.signal(signal.SIGTERM, usual)

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from pnapo.artifacts import read_tensors, tensor_writer
+from pnapo.artifacts import read_tensors, require_seal, tensor_writer
 from pnapo.config.schema import Semantic
 from pnapo.errors import UserError
 from pnapo.prompts.greedy import Pairs, decide, split
@@ -58,7 +58,7 @@ def write_embeddings(path: Path | str, count: int, parts: Iterable[np.ndarray]) 
 
     parts = iter(parts)
     first, row = next(parts), 0
-    with tensor_writer(path, {"embeddings": (torch.float32, (count, first.shape[1]))}) as put:
+    with tensor_writer(path, {"embeddings": (torch.float32, (count, first.shape[1]))}, seal=True) as put:
         for part in chain([first], parts):
             put("embeddings", row, torch.from_numpy(part))
             row += len(part)
@@ -66,6 +66,7 @@ def write_embeddings(path: Path | str, count: int, parts: Iterable[np.ndarray]) 
 
 def read_embeddings(path: Path | str) -> np.ndarray:
     """Embeddings, float32 [N, D], mapped from their file. Raises UserError if it is missing or damaged."""
+    require_seal(path)
     return read_tensors(path)["embeddings"].numpy()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from pnapo.errors import UserError
-from pnapo.tables.write import printable
+from pnapo.text import printable
 
 LONGEST = 320  # side of the largest picture put into the page
 PIXEL_ART = 128  # pictures up to this side are shown with hard pixels

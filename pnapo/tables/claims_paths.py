@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pnapo.artifacts import read_json
+from pnapo.artifacts import read_record
 from pnapo.config.schema import Claims, Statistics
 from pnapo.tables.geometry import by_prompt
 from pnapo.tables.statistics import Effect, crossed_effect
@@ -43,9 +43,9 @@ def path_findings(
         effect = crossed_effect((fresh[column] - stored[column]).to_numpy(), confidence)
         yield Finding(claim, f"fresh − stored, {name}, by prompt, > 0", name, *effect, favourable=effect.value > 0)
 
-    yield from gradient_findings(read_json(folder / "gradients.json"), "at the start of training")
+    yield from gradient_findings(read_record(folder / "gradients.json"), "at the start of training")
     for policy in policies:
-        yield from gradient_findings(read_json(folder / f"gradients-{policy}.json"), f"after training ({policy})")
+        yield from gradient_findings(read_record(folder / f"gradients-{policy}.json"), f"after training ({policy})")
 
 
 def gradient_findings(paths: Mapping[str, Mapping[str, float]], when: str) -> Iterator[Finding]:

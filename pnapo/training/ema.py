@@ -22,12 +22,6 @@ class EMA:
         for name, value in self.shadow.items():
             value.mul_(self.decay).add_(weights[name].detach().float(), alpha=1 - self.decay)
 
-    @torch.no_grad()
-    def copy_to(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Overwrite `weights` with the average."""
-        for name, value in self.shadow.items():
-            weights[name].copy_(value)
-
     def load(self, shadow: Mapping[str, torch.Tensor]) -> None:
         """Go on from the shadow of a saved state."""
         self.shadow = {name: shadow[name].to(value.device) for name, value in self.shadow.items()}

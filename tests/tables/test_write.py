@@ -2,7 +2,8 @@ import re
 
 import pandas as pd
 
-from pnapo.tables.write import Cell, Grid, escape_latex, escape_markdown, latex, markdown, write_all
+from pnapo.tables.write import Cell, Grid, escape_latex, latex, markdown, write_all
+from pnapo.text import escape_markdown
 
 NASTY = "50% & $x_1$ #2 \\cmd{~^} <b>|*`\n\x07\u202e🙂"
 

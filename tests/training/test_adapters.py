@@ -9,8 +9,8 @@ from pnapo.objectives.losses import LOSSES
 from pnapo.training.adapters import ADAPTERS
 from pnapo.training.batches import Batch
 from pnapo.training.lookup import Known
-from pnapo.training.loop import pair_errors
 from pnapo.training.points import residuals_at
+from pnapo.training.step import pair_errors
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ def test_ema_by_hand():
     assert ema.shadow["w"].tolist() == [2.0, -1.0]  # ¾·1 + ¼·5, ¾·(−2) + ¼·2
     ema.update({"w": weight})
     assert ema.shadow["w"].tolist() == [2.75, -0.25]
-    ema.copy_to({"w": weight})
-    assert weight.tolist() == [2.75, -0.25]
+    with ema.instead_of({"w": weight}):
+        assert weight.tolist() == [2.75, -0.25]
 
 
 def test_the_average_stands_in_for_the_weights_and_is_restored():

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from pnapo.config.schema import Run
 from pnapo.errors import UserError
 from pnapo.training.log import COLUMNS, read_log
-from pnapo.training.loop import learning_rate
+from pnapo.training.step import learning_rate
 
 
 def weights_of(folder):

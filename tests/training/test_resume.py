@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from pnapo.training.workspace import workspace
+from pnapo.artifacts.workspace import workspace
 
 from .conftest import Killed
 
