@@ -14,13 +14,14 @@ from pnapo.sources import closure
 # Every shell command starts with this. `python` is the interpreter that runs Snakemake or, with `--sdm conda`, that of
 # the rule's environment; Snakemake sets OMP_NUM_THREADS and its kin to the rule's threads. Jobs of a local run fork from
 # a process that has imported their libraries already (pnapo/warm); on a cluster, and with PNAPO_WARM=0, they do not.
-PREFIX = "set -euo pipefail; export PYTHONPATH=.; "
+PREFIX, starter = "set -euo pipefail; export PYTHONPATH=.; ", ["python"]
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     starter = [sys.executable]
     if workflow.is_main_process and os.environ.get("PNAPO_WARM") != "0":
         starter += ["-I", "-S", "pnapo/warm/client.py"]
         os.environ.setdefault("PNAPO_WARM_OWNER", str(os.getpid()))
-    PREFIX += f'python() {{{{ {shlex.join(starter)} "$@"; }}}}; '
+# The shell becomes the job, so that a signal for the one is a signal for the other. Nothing may come behind `python …`.
+PREFIX += f'python() {{{{ exec {shlex.join(starter)} "$@"; }}}}; '
 shell.prefix(PREFIX)
 
 DEVICE = CONFIG.device
