@@ -22,8 +22,8 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
         starter += ["-I", "-S", "pnapo/warm/client.py"]
         os.environ.setdefault("PNAPO_WARM_OWNER", str(os.getpid()))
 shell.prefix(
-    "set -euo pipefail; export PYTHONPATH=.; . rules/helpers/ended.sh; "
-    f'python() {{{{ {shlex.join(starter)} "$@" || ended $?; }}}}; '
+    "set -euo pipefail; export PYTHONPATH=.; . rules/helpers/job.sh; "
+    f'python() {{{{ job {shlex.join(starter)} "$@"; }}}}; '
 )
 
 DEVICE = CONFIG.device
@@ -37,7 +37,7 @@ os.environ[RESULTS] = CONFIG.results  # where a file without a seal is refused
 CARRIERS = (
     "pnapo/artifacts/",
     "pnapo/config/",
-    *(f"pnapo/{name}.py" for name in ("errors", "processes", "refusals", "scripting", "__init__")),
+    *(f"pnapo/{name}.py" for name in ("errors", "owner", "processes", "refusals", "scripting", "__init__")),
 )
 
 

@@ -72,15 +72,31 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """Read JSON. Raises UserError that names the file if it is missing or damaged."""
+    """Read JSON. Raises UserError that names the file if it is missing or damaged.
+
+    Stricter than Python: no NaN, no key twice, and no nesting or number that Python itself gives up on.
+    """
     try:
-        return json.loads(Path(path).read_bytes().decode("utf-8", "surrogatepass"))
+        text = Path(path).read_bytes().decode("utf-8", "surrogatepass")
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder, not a JSON file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and run again") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice")
+    return found
 
 
 def sha256(path: Path | str) -> str:

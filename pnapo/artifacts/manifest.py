@@ -36,22 +36,45 @@ def write_manifest(
     for name in sorted(files):
         file = listed_file(path, name)
         listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
-    versions = {package: version(package) for package in packages}
-    write_record(path, {"kind": kind, "settings": dict(settings), "files": listed, "versions": versions, **extra})
+    about = {"kind": kind, "settings": dict(settings), "files": listed, "versions": versions(packages), **extra}
+    write_record(path, about)
     return path
+
+
+def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
+    """The versions of packages, by default of those that results may depend on."""
+    return {package: version(package) for package in packages}
 
 
 def read_manifest(path: Path | str, kind: str | None = None) -> dict[str, Any]:
     """Read a manifest. Raises UserError if it is missing, damaged, in another's place, or of another kind."""
     manifest = read_record(path)
-    if not {"kind", "settings", "files"} <= manifest.keys():
+    parts = {"kind": str, "settings": dict, "files": dict}
+    if not all(isinstance(manifest.get(part), kind) for part, kind in parts.items()):
         raise UserError(f"{path}: not a manifest (it needs kind, settings and files)")
-    listed = manifest["files"].values() if isinstance(manifest["files"], dict) else [None]
-    if not all(isinstance(entry, dict) and {"sha256", "bytes"} <= entry.keys() for entry in listed):
-        raise UserError(f"{path}: not a manifest (each of its files needs sha256 and bytes)")
+    for name, entry in manifest["files"].items():
+        if (
+            not isinstance(entry, dict)
+            or type(entry.get("bytes")) is not int
+            or not isinstance(entry.get("sha256"), str)
+        ):
+            raise UserError(f"{path}: not a manifest (each of its files needs sha256 and bytes)")
+        if not is_inside(name):
+            raise UserError(f"{path}: lists {name!r}, which is not a file of its folder; delete it and run again")
     if kind and manifest["kind"] != kind:
         raise UserError(f"{path}: describes {manifest['kind']!r}, but {kind!r} is needed here")
     return manifest
+
+
+def is_inside(name: Any) -> bool:
+    """Whether a name from a file is that of a path below a folder: relative, and never up."""
+    return (
+        isinstance(name, str)
+        and "\0" not in name
+        and bool(name)
+        and not Path(name).is_absolute()
+        and ".." not in Path(name).parts
+    )
 
 
 def verify_manifest(path: Path | str, kind: str | None = None) -> list[str]:
