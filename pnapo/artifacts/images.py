@@ -162,7 +162,7 @@ class Images:
     def __init__(self, *manifests: Path | str):
         self.settings = [require_intact(manifest, KIND)["settings"] for manifest in manifests]
         self._files = [Path(manifest).with_name(FILE) for manifest in manifests]
-        parts = [read_table(file, ["prompt_id", "sample"]) for file in self._files]
+        parts = [read_table(file, ["prompt_id", "sample"], listed=True) for file in self._files]
         self.table = pd.concat(parts, ignore_index=True)
 
     def __len__(self) -> int:

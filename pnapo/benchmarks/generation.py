@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pnapo.artifacts import write_json
+from pnapo.artifacts import write_record
 from pnapo.artifacts.images import make_images
 from pnapo.backbones import Backbone
 from pnapo.config.schema import TestSet
@@ -64,4 +64,4 @@ def generate_images(
 
     made_from = [recorded, dict(backbone.scheduler_config), weights, texts, ids, numbers]
     made = make_images(out, recorded, ids, numbers, make, batch=batch, made_from=made_from, source=__file__, log=log)
-    write_json(out.parent / "timing.json", {"seconds": round(time.monotonic() - start, 1), "images": made})
+    write_record(out.parent / "timing.json", {"seconds": round(time.monotonic() - start, 1), "images": made})

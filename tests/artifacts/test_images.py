@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pnapo.artifacts import images as stored
+from pnapo.artifacts import write_record
 from pnapo.artifacts.images import Images, decode_png, encode_png, make_images, pngs_of
 from pnapo.artifacts.manifest import read_manifest
 from pnapo.errors import UserError
@@ -101,6 +102,6 @@ def test_a_damaged_file_is_named(written, damage):
 
 def test_images_are_not_read_from_another_kind_of_manifest(written):
     manifest, _ = written
-    manifest.write_text(manifest.read_text().replace('"kind": "images"', '"kind": "pairs"'))
+    write_record(manifest, read_manifest(manifest) | {"kind": "pairs"})
     with pytest.raises(UserError, match="describes 'pairs', but 'images' is needed"):
         Images(manifest)

@@ -80,13 +80,13 @@ def test_one_prompt_has_no_other_prompts_noise(world, generate, tmp_path):
 
 def test_inversion_is_at_the_guidance_of_the_pairs(world, made, tmp_path, monkeypatch):
     """A model that embeds its guidance must be asked with that of the pair set, as training does."""
-    from pnapo.artifacts import read_json, write_json
+    from pnapo.artifacts import read_manifest, write_record
 
     source = shard_manifests(made)[0]
     shard = tmp_path / source.name
     shard.with_suffix(".safetensors").symlink_to(source.with_suffix(".safetensors"))
-    manifest = read_json(source)
-    write_json(shard, {**manifest, "settings": {**manifest["settings"], "guidance": 3.5}})
+    manifest = read_manifest(source)
+    write_record(shard, {**manifest, "settings": {**manifest["settings"], "guidance": 3.5}})
     asked, own = set(), world.backbone.velocity
 
     def velocity(x, t, cond, guidance=1.0, transformer=None):
