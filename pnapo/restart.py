@@ -112,13 +112,16 @@ def orphans(folder: str) -> list[Any]:
 
 
 def end_orphans(folder: str, log: Log = print) -> None:
-    """End the jobs that a killed run left, and wait until they have ended: what they have finished is kept."""
+    """End the jobs that a killed run left, and wait until they have ended: what they have finished is kept.
+
+    One that even SIGKILL does not end in a minute (it hangs in a disk that is gone) is left: it spoils no file.
+    """
     found = orphans(folder)
     if not found:
         return
     log(f"Ending {len(found)} processes that a killed Snakemake left: {', '.join(str(p.pid) for p in found)}")
     told, end = set(), time.monotonic() + PATIENCE
-    while found:
+    while found and time.monotonic() < end + 60:
         late = time.monotonic() > end
         for process in found:
             if late or process not in told:
