@@ -62,7 +62,7 @@ def inside(folder: Path) -> list[Path]:
     """
     files = [path for path in sorted(folder.rglob("*")) if path.suffix in (*_SEALED, *TEXTS) and path.is_file()]
     files = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    results, manifests, others, listed, doubtful = results_of(files), [], [], set(), set()
+    results, manifests, others, listed, doubtful = results_of(files), [], [], set(), {}
     if results:
         files = [path for path in files if _relative(path, results).parts[0] not in UNPROVEN]
     for path in files:
@@ -72,7 +72,7 @@ def inside(folder: Path) -> list[Path]:
             raise
         except UserError:
             manifest = {}
-            doubtful |= _described_by(path)
+            doubtful[path] = _described_by(path)
         if "files" in manifest:
             listed |= {(path.parent / name).resolve() for name in manifest["files"]}
         if "files" in manifest or path.name == "manifest.json":
@@ -82,7 +82,8 @@ def inside(folder: Path) -> list[Path]:
 
     def left_to_another(path: Path) -> bool:
         """Whether a manifest answers for a file, or would if it were not damaged itself."""
-        lost = path.suffix != ".json" and not doubtful.isdisjoint([path.with_suffix(""), *path.parents])
+        own = {path.with_suffix(""), *path.parents}
+        lost = path.name != "manifest.json" and any(own & about for other, about in doubtful.items() if other != path)
         return path.resolve() in listed or (lost and read_seal(path) is None)
 
     kept = [path for path in (*manifests, *others) if not left_to_another(path)]

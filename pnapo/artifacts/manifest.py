@@ -102,10 +102,10 @@ def require_intact(path: Path | str, kind: str | None = None, only: Iterable[str
 def owners(path: Path | str, name: str, listed: Container[str]) -> list[Path]:
     """The manifests to delete so that a listed file is made again, the innermost first.
 
-    A manifest that lists shards lists their manifests too: what has one of its own is made again by that.
+    A manifest that lists shards lists their manifests too, shard.json beside shard.safetensors: they are made again by those.
     """
-    own = Path(name).with_suffix(".json").as_posix()
-    return [*([Path(path).parent / own] if own in listed and ".." not in own else []), Path(path)]
+    pair = [Path(name).with_suffix(suffix).as_posix() for suffix in (".json", ".safetensors")]
+    return [*([Path(path).parent / pair[0]] if all(one in listed for one in pair) else []), Path(path)]
 
 
 def listed_file(manifest: Path, name: str) -> Path:
