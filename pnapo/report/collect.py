@@ -18,7 +18,17 @@ INTERVAL = ("gain", "gain_low", "gain_high")
 OPTIONAL = {  # tables of the laboratory, and the columns that the report needs of each
     "claims": ("backbone", "claim", "test", "statistic", "value", "low", "high", "p", "p_adjusted", "verdict"),
     "tuning": ("backbone", "run", "beta", "learning_rate", "step", "score", "chosen"),
-    "budget": ("backbone", "run", "testset", "metric", "pairs_seen", "policy_passes", "reference_passes", *INTERVAL),
+    "budget": (
+        "backbone",
+        "run",
+        "testset",
+        "metric",
+        "step",
+        "pairs_seen",
+        "policy_passes",
+        "reference_passes",
+        *INTERVAL,
+    ),
     "geometry": geometry.COLUMNS,
     "regimes": ("backbone", "metric", "curvature", "curvature_low", "curvature_high", "advantage", "low", "high"),
 }
