@@ -7,10 +7,10 @@ import argparse
 import os
 import sys
 
-from pnapo.commands import config, exchange, generate, label, plan, provenance, score, study, table, train, verify
+from pnapo.commands import config, diff, exchange, generate, label, plan, provenance, score, study, table, train, verify
 
 # In the order of the help: your own files, what was made, the pipeline around it.
-COMMANDS = (generate, score, label, train, exchange, verify, table, study, config, plan, provenance)
+COMMANDS = (generate, score, label, train, exchange, verify, diff, table, study, config, plan, provenance)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -25,17 +25,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _perform(args: argparse.Namespace) -> None:
-    from pnapo.errors import UserError
-
-    try:
-        args.run_command(args)
-    except BrokenPipeError:
-        raise
-    except OSError as error:  # a folder where a file should be, a file that may not be read
-        raise UserError(f"{error.filename}: {error.strerror}") from error
-
-
 def main(argv: list[str] | None = None) -> None:
     """Run a command; exits with 1 and one line on stderr for wrong input, with 2 for wrong usage."""
     args = _parser().parse_args(argv)
@@ -45,6 +34,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.scripting import guard
 
     try:
-        guard(lambda: _perform(args))
+        guard(lambda: args.run_command(args))
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()

@@ -1,6 +1,7 @@
 """A script run as several processes, through `accelerate launch`: on one machine, or on all nodes of a SLURM job."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pnapo.errors import Terminated, UserError
+from pnapo.refusals import ending
 
 SETTINGS = Path(__file__).with_name("accelerate.yaml")
 GRACE = 600  # seconds that processes have to save their work when they are asked to end
@@ -95,18 +97,22 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
         asked.append(number)
         crew.terminate()
 
-    usual, reason = signal.signal(signal.SIGTERM, hand_on), ""
+    usual, reason, killed = signal.signal(signal.SIGTERM, hand_on), "", 0
     try:
         for line in crew.stdout:
             text = line.decode("utf-8", "replace")
             print(text, end="", flush=True)
             if not reason and text.startswith("error: "):
                 reason = text.removeprefix("error: ").strip()
+            if re.match(
+                rf"\s*exitcode\s*: -{signal.SIGKILL:d}\b", text
+            ):  # what torch tells of the one that ended first
+                killed = -signal.SIGKILL
         if crew.wait():
             if asked:
                 raise Terminated(reason or "ended by SIGTERM before the first step")
             raise UserError(
-                reason or f"one of the processes failed with status {crew.returncode}; its last lines are above"
+                reason or f"one of the processes {ending(killed or crew.returncode)}; its last lines are above"
             )
     finally:
         signal.signal(signal.SIGTERM, usual)

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pydantic import BaseModel, ValidationError
 
 from pnapo.errors import UserError
+from pnapo.owner import end_with_owner
+from pnapo.refusals import refusal, tell
+from pnapo.text import presentable, redacted
 
 # Of every process that runs models: weights are local files, and results repeat.
 ENVIRONMENT = {
@@ -20,22 +23,38 @@ ENVIRONMENT = {
 
 
 def guard(main: Callable[[], None]) -> None:
-    """Call `main`; exit with its status and one line on stderr for a UserError (a traceback too if PNAPO_DEBUG is set)."""
+    """Call `main`; exit with one line on stderr for a UserError (with its status) and for what the system refuses.
+
+    A traceback comes before it if PNAPO_DEBUG is set. What is printed holds no secrets, nor do tracebacks of our own faults.
+    """
     try:
         main()
-    except UserError as error:
-        if os.environ.get("PNAPO_DEBUG"):
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(error.status) from None
     except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
+        tell("interrupted")
         raise SystemExit(130) from None
+    except BrokenPipeError:  # the reader has seen enough
+        raise
+    except Exception as error:
+        told = error if isinstance(error, UserError) else refusal(error)
+        if told is None or os.environ.get("PNAPO_DEBUG"):
+            print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+        if told is not None:
+            tell(presentable(told))
+        raise SystemExit(getattr(error, "status", 1)) from None
 
 
 def run(main: Callable[[], None]) -> None:
     """A script's `main`, guarded; a rule's log ends with what it cost, which Snakemake cannot see of a warm start."""
-    guard(main)
+
+    def costed() -> None:
+        main()
+        _tell_cost()
+
+    end_with_owner()
+    guard(costed)
+
+
+def _tell_cost() -> None:
     if os.environ.get("RANK", "0") != "0":  # one of several processes
         return
     used = resource.getrusage(resource.RUSAGE_SELF)

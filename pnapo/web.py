@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 
 from pnapo.artifacts import sha256
 from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
 
 CHUNK = 1 << 20
 SILENCE = 60  # seconds without a byte after which a server counts as gone
@@ -33,6 +34,7 @@ def download(url: str, path: Path, digits: str = "", log: Callable[[str], None] 
         path.parent.mkdir(parents=True, exist_ok=True)
         _download(url, path, digits, log)
     except OSError as error:
+        raise_refused(error, path)
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 

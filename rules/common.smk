@@ -8,33 +8,36 @@ from pathlib import Path
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 from pnapo.artifacts.files import files_of
+from pnapo.artifacts.seal import RESULTS
 from pnapo.scripting import ENVIRONMENT
 from pnapo.sources import closure
 
 # Every shell command starts with this. `python` is the interpreter that runs Snakemake or, with `--sdm conda`, that of
 # the rule's environment; Snakemake sets OMP_NUM_THREADS and its kin to the rule's threads. Jobs of a local run fork from
 # a process that has imported their libraries already (pnapo/warm); on a cluster, and with PNAPO_WARM=0, they do not.
-PREFIX, starter = "set -euo pipefail; export PYTHONPATH=.; ", ["python"]
+starter = ["command", "python"]
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     starter = [sys.executable]
     if workflow.is_main_process and os.environ.get("PNAPO_WARM") != "0":
         starter += ["-I", "-S", "pnapo/warm/client.py"]
         os.environ.setdefault("PNAPO_WARM_OWNER", str(os.getpid()))
-# The shell becomes the job, so that a signal for the one is a signal for the other. Nothing may come behind `python …`.
-PREFIX += f'python() {{{{ exec {shlex.join(starter)} "$@"; }}}}; '
-shell.prefix(PREFIX)
+shell.prefix(
+    "set -euo pipefail; export PYTHONPATH=.; . rules/helpers/job.sh; "
+    f'python() {{{{ job {shlex.join(starter)} "$@"; }}}}; '
+)
 
 DEVICE = CONFIG.device
 GPU = 0 if DEVICE == "cpu" else 1
 
 for name, value in ENVIRONMENT.items():  # every job inherits them
     os.environ.setdefault(name, value)
+os.environ[RESULTS] = CONFIG.results  # where a file without a seal is refused
 
 # Not counted as a rule's code: they start scripts, carry settings and files from place to place, and compute nothing.
 CARRIERS = (
     "pnapo/artifacts/",
     "pnapo/config/",
-    *(f"pnapo/{name}.py" for name in ("errors", "processes", "scripting", "__init__")),
+    *(f"pnapo/{name}.py" for name in ("errors", "owner", "processes", "refusals", "scripting", "__init__")),
 )
 
 

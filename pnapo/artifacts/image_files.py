@@ -11,6 +11,7 @@ import pandas as pd
 from pnapo.artifacts.files import prompt_id
 from pnapo.artifacts.images import BROKEN, decode_upright, in_threads, why_broken
 from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
@@ -74,4 +75,5 @@ def _pixels(file: Path) -> np.ndarray:
     try:
         return np.array(decode_upright(file.read_bytes()))
     except BROKEN as error:
+        raise_refused(error, file)
         raise UserError(f"{file}: not a readable image ({why_broken(error)})") from None

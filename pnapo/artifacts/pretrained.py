@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
+from pnapo.text import one_line, redacted
 
 
 def reason(error: Exception) -> str:
     """What an exception of another library says, in one short line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    lines = [one_line(line.strip()) for line in redacted(str(error)).splitlines() if line.strip()] or [
+        type(error).__name__
+    ]
     text = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
     return text if len(text) <= 160 else f"{text[:159]}…"
 
@@ -26,6 +30,7 @@ def guarded(load: Callable[[], Any], what: str) -> Any:
     except UserError:
         raise
     except Exception as error:
+        raise_refused(error, what)
         raise UserError(f"{what}: cannot be loaded ({reason(error)})") from error
 
 
@@ -67,4 +72,5 @@ def read_torch(path: Path | str) -> Any:
     except pickle.UnpicklingError as error:
         raise UserError(f"{path}: damaged, or holds more than plain data (code in it is never run)") from error
     except Exception as error:  # on foreign bytes the unpickler raises almost anything
+        raise_refused(error, path)
         raise UserError(f"{path}: not a readable weights file ({reason(error)})") from error

@@ -8,22 +8,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pnapo.artifacts.files import atomic_path
+from pnapo.artifacts.seal import KEY, blank, sealed_path
 from pnapo.errors import UserError
+from pnapo.refusals import about, raise_refused
 
 if TYPE_CHECKING:
     import torch
 
 
 def write_tensors(
-    path: Path | str, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, str] | None = None
+    path: Path | str,
+    tensors: Mapping[str, "torch.Tensor"],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    seal: bool = False,
 ) -> None:
-    """Write tensors and text metadata atomically; the same content gives the same bytes."""
+    """Write tensors and text metadata atomically; the same content gives the same bytes.
+
+    `seal` is for a file that no manifest lists; whoever reads it calls `require_seal` first.
+    """
     from safetensors.torch import save_file
 
-    with atomic_path(path) as temporary:
-        save_file(
-            {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, dict(metadata or {}) or None
-        )
+    metadata = {**(metadata or {}), **({KEY: blank(path)} if seal else {})}
+    with (sealed_path if seal else atomic_path)(path) as temporary:
+        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, metadata or None)
         _sort_header(temporary)
 
 
@@ -32,13 +40,17 @@ def tensor_writer(
     path: Path | str,
     layout: Mapping[str, tuple["torch.dtype", Sequence[int]]],
     metadata: Mapping[str, str] | None = None,
+    *,
+    seal: bool = False,
 ) -> Iterator[Callable[[str, int, "torch.Tensor"], None]]:
     """Write tensors of these types and shapes part by part, so that a file may be larger than the memory; atomically.
 
-    `put(name, row, part)` writes rows from `row` on. Raises RuntimeError if a row was not put, or more than once.
+    `put(name, row, part)` writes rows from `row` on; `seal` is that of `write_tensors`. Raises RuntimeError if a row was not
+    put, or more than once.
     """
     import torch
 
+    metadata = {**(metadata or {}), **({KEY: blank(path)} if seal else {})}
     kinds = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
     header: dict = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
     end, missing = 0, {name: shape[0] for name, (_, shape) in layout.items()}
@@ -47,7 +59,7 @@ def tensor_writer(
         header[name] = {"dtype": kinds[dtype], "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text = text.ljust(-(-len(text) // 8) * 8)
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+    with (sealed_path if seal else atomic_path)(path) as temporary, open(temporary, "wb") as handle:
         handle.write(len(text).to_bytes(8, "little") + text)
 
         def put(name: str, row: int, part: "torch.Tensor") -> None:
@@ -92,11 +104,11 @@ def read_tensors(path: Path | str) -> dict[str, "torch.Tensor"]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    _require_openable(path)
     try:
         return load_file(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
     except (SafetensorError, OSError) as error:
+        raise_refused(error, path)
         raise UserError(f"{path}: damaged tensor file ({error}); delete it and run again") from None
 
 
@@ -104,10 +116,21 @@ def read_metadata(path: Path | str) -> dict[str, str]:
     """The text metadata of a file. Raises UserError as `read_tensors` does."""
     from safetensors import SafetensorError, safe_open
 
+    _require_openable(path)
     try:
         with safe_open(path, "pt") as handle:
             return handle.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise_refused(error, path)
+        raise UserError(f"{path}: damaged tensor file ({error}); delete it and run again") from None
+
+
+def _require_openable(path: Path | str) -> None:
+    """Raise UserError if a file is missing or may not be opened: safetensors calls every such file missing."""
+    try:
+        with about(path), open(path, "rb"):
+            pass
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: damaged tensor file ({error}); delete it and run again") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder, not a tensor file") from None

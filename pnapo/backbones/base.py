@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from pnapo.artifacts import read_json, read_manifest, read_tensors, require_intact
+from pnapo.artifacts import read_json, read_manifest, read_tensors, require_intact, write_tensors
 from pnapo.backbones.digest import config_digest
 from pnapo.errors import UserError
 
@@ -186,7 +186,11 @@ class Backbone(ABC):
         import diffusers.loaders
 
         mixin = getattr(diffusers.loaders, self.lora_mixin)
-        mixin.save_lora_weights(str(folder), transformer_lora_layers=dict(state), safe_serialization=True)
+        mixin.save_lora_weights(
+            str(folder),
+            transformer_lora_layers=dict(state),
+            save_function=lambda tensors, path: write_tensors(path, tensors, {"format": "pt"}),
+        )
 
     lora_mixin: ClassVar[str]
 

@@ -61,4 +61,6 @@ def run_models(args: argparse.Namespace, config: Any) -> str:
 
 def log(line: str) -> None:
     """A line of progress."""
-    print(line, flush=True)
+    from pnapo.text import presentable
+
+    print(presentable(line), flush=True)

@@ -51,9 +51,10 @@ def _score(args: argparse.Namespace) -> None:
 
 def _write(table, out: Path | None) -> None:
     from pnapo.artifacts import write_csv, write_text
+    from pnapo.artifacts.tables import as_csv
 
     if out is None:
-        print(table.to_csv(index=False, lineterminator="\n"), end="")
+        print(as_csv(table), end="")
     elif out.suffix == ".csv":
         write_csv(out, table)
     else:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the workflow reads the registry, without torch
 
 MAPO_SHAPE, MAPO_TEMPERATURE = 0.5, 1000.0  # k and T of MaPO's public code
 LINEAR_SLOPE, LINEAR_FLOOR = 0.2, 0.01  # of Linear-DPO's weight, and η
-SDPO_SLACK = 0.0  # μ: the winner's error may not rise at all, to first order
+SDPO_SLACK = 0.9  # μ of Diffusion-SDPO's public training of SD 1.5; 0.6 there for SDXL
 
 
 class Loss(NamedTuple):
@@ -72,10 +72,12 @@ def capo(errors: "PairErrors", beta: "torch.Tensor", gap: "torch.Tensor") -> "to
 
 
 def sdpo(errors: "PairErrors", beta: "torch.Tensor", gap: "torch.Tensor") -> "torch.Tensor":
-    """`dpo`, the loser's gradient times λ so that the winner's error does not rise (Diffusion-SDPO, arXiv 2511.03317).
+    """`dpo`, the loser's gradient times λ so that the winner's error falls (Diffusion-SDPO, arXiv 2511.03317).
 
-    λ = (1 − μ)·Σ r_w² / Σ r_w·r_l over the forward pass, r = v − u, at most 1, and 1 where the sum below is not positive.
-    The value is that of `dpo`.
+    λ = (1 − μ)·Σ r_w² / Σ r_w·r_l over the forward pass, r = v − u, at most 1, and 1 where the sum below is not positive. μ is
+    0.9: to first order the winner's error keeps nine tenths of the fall that its own gradient gives it. With μ = 0 it may
+    stand still, but as Σ r_w·r_l exceeds Σ r_w² only where the loser's errors are the larger ones and almost parallel, λ would
+    stay at 1. The value is that of `dpo`.
     """
     import torch
     from torch.nn import functional as F

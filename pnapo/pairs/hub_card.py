@@ -1,10 +1,14 @@
 """The README.md of an exported pair set: a data set card with YAML front matter."""
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from pnapo.text import code_span, escape_markdown
 
 _SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"))
 
@@ -18,7 +22,11 @@ def card(
     rows: int,
     labels: Sequence[str],
 ) -> str:
-    """The card's text. The licence is left to whoever publishes it, who knows the model's."""
+    """The card's text. The licence is left to whoever publishes it, who knows the model's.
+
+    Names may be others' (a pair set that was imported keeps its settings): they stand as code, or escaped.
+    """
+    title = escape_markdown(name)
     size = next((told for limit, told in _SIZES if rows < limit), "n>1M")
     written = sum((folder / file).stat().st_size for file in files)
     head = {
@@ -43,8 +51,10 @@ def card(
         ("`seed`", "with `prompt_id` and the sample's number the key that the noise was drawn by; empty if it was not"),
         *[
             (
-                f"`{label}_0`, …, `{label}_winner`, `{label}_loser`, `{label}_gap`, `{label}_tie`",
-                f"the score of each by {label} (raw units), the best and the worst sample, and what lies between",
+                ", ".join(code_span(f"{label}_{end}") for end in ("0", "winner", "loser", "gap", "tie")).replace(
+                    "|", "\\|"
+                ),
+                "the score of each sample (raw units), the best and the worst of them, and what lies between",
             )
             for label in labels
         ],
@@ -54,14 +64,14 @@ def card(
         "---\n# license: to be chosen by whoever publishes this; the images carry the terms of the model that made them\n"
         + yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
         + "---",
-        f"# {name}",
+        f"# {title}",
         _origin(settings, rows),
         "## Use",
         "```python\nfrom datasets import load_dataset\n\n"
-        f'pairs = load_dataset("{folder.name}", split="train").with_format("numpy")\n'
+        f'pairs = load_dataset({json.dumps(folder.name)}, split="train").with_format("numpy")\n'
         f'pairs[0]["{"noise" if noise else "latent"}_0"].shape  # {tuple(settings["latent_shape"])}\n```',
-        f"`pnapo import pairs {folder.name} --out FOLDER` makes the pair set of it again, bit for bit; `pnapo train` reads it "
-        "as it is.",
+        f"{code_span(f'pnapo import pairs {shlex.quote(folder.name)} --out FOLDER')} makes the pair set of it again, bit "
+        "for bit; `pnapo train` reads it as it is.",
         "## Columns",
         "\n".join(["| column | what it is |", "|---|---|", *(f"| {column} | {told} |" for column, told in columns)]),
     ]
@@ -70,9 +80,9 @@ def card(
 
 def _origin(settings: Mapping[str, Any], rows: int) -> str:
     if "dataset" in settings:
-        return f"{rows} pairs of images from elsewhere, encoded into the latents of `{settings['model']}`."
+        return f"{rows} pairs of images from elsewhere, encoded into the latents of {code_span(settings['model'])}."
     return (
-        f"{settings['samples']} images of each of {rows} prompts by the rectified-flow model `{settings['model']}` "
+        f"{settings['samples']} images of each of {rows} prompts by the rectified-flow model {code_span(settings['model'])} "
         f"({settings['family']}), {settings['steps']} Euler steps at guidance {settings['guidance']:g}, each with the prior "
         "noise that it was made from: what PNAPO (arXiv 2605.09433) trains on."
     )

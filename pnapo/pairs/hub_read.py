@@ -20,6 +20,7 @@ from pnapo.pairs.layout import IMAGES, LABELS, PROMPTS, SAMPLES, images_name, sh
 from pnapo.pairs.shards import Shard, asked_by, part_of, shard_writer
 from pnapo.pairs.store import collect
 from pnapo.pairs.verify import problems_of
+from pnapo.refusals import raise_refused
 
 
 def data_files(folder: Path | str) -> list[Path]:
@@ -90,6 +91,7 @@ def _names(file: Path) -> list[str]:
     try:
         return pq.read_schema(file).names
     except (OSError, pa.ArrowException) as error:
+        raise_refused(error, file)
         raise UserError(f"{file}: not a readable parquet file ({str(error).splitlines()[0]})") from None
 
 
@@ -130,6 +132,7 @@ def _batches(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Recor
             yield start, batch
             start += len(batch)
     except (OSError, pa.ArrowException) as error:
+        raise_refused(error, file)
         raise UserError(f"{file}: not a readable parquet file, damaged or truncated ({_first_line(error)})") from None
 
 

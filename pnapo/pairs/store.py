@@ -18,7 +18,8 @@ from pnapo.artifacts import read_manifest, require_intact, write_manifest
 from pnapo.config.schema import Dataset, Pairs
 from pnapo.errors import UserError
 from pnapo.flow.random import stream
-from pnapo.pairs.shards import Shard, asked_of, open_shard, read_shard_manifest
+from pnapo.pairs.shards import KIND as SHARD
+from pnapo.pairs.shards import Shard, asked_of, open_shard, read_shard_manifest, require_samples
 
 KIND = "pairs"
 
@@ -31,6 +32,7 @@ def collect(shards: Sequence[Path], wanted: Pairs | Dataset, out: Path) -> None:
     """
     settings, whole, ids, seen, files, names = {}, {}, [], set(), [], []
     for path in map(Path, shards):
+        require_intact(path, SHARD)  # else the pair set would vouch for what is damaged
         manifest = read_shard_manifest(path)
         settings = settings or {**manifest["settings"], **asked_of(wanted)}
         if manifest["settings"] != settings:
@@ -139,8 +141,10 @@ class PairSet:
 def read_pairs_manifest(path: Path | str) -> dict:
     """The manifest of a pair set, unchecked against its files. Raises UserError if it is none."""
     manifest = read_manifest(path, KIND)
-    if not {"prompt_ids", "latent_shape", "shards"} <= manifest.keys() or not manifest["shards"]:
+    shards = manifest.get("shards")
+    if not isinstance(shards, list) or not shards or not all(name in manifest["files"] for name in map(str, shards)):
         raise UserError(f"{path}: not the manifest of a pair set as this version writes it; delete it and run again")
+    require_samples(path, manifest)
     return manifest
 
 

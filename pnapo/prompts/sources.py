@@ -15,13 +15,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pnapo.artifacts import files_of, prompt_id
+from pnapo.artifacts import files_of, prompt_id, require_seal
 from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
+from pnapo.text import from_cell
 
 ROWS = 1 << 17  # of a parquet file, read at once
+SCORED = [
+    "image",
+    "prompt",
+]  # CSV tables that begin so are written by this program: spreadsheets run none of their cells
 
 
 def _parquet(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    require_seal(path)
     try:
         # Without these, a column of a row group (which may be the whole file) would lie in memory.
         streamed = {"pre_buffer": False, "buffer_size": 1 << 20}
@@ -36,6 +43,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
+        raise_refused(error, path)
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a readable parquet file, damaged or truncated ({reason})") from None
 
@@ -79,10 +87,15 @@ def _separated(path: Path, columns: Sequence[str], **form: Any) -> Iterator[pa.T
             missing = [column for column in columns if column not in names]
             if missing:
                 raise UserError(f"{path}: no column {missing[0]!r}; it has {', '.join(map(repr, names)) or 'none'}")
-            values = [[row[column] for column in columns] for row in rows]
+            ours = names[: len(SCORED)] == SCORED and not form
+            values = [[_written(row[column]) if ours else row[column] for column in columns] for row in rows]
         except csv.Error as error:
             raise UserError(f"{path}: line {rows.reader.line_num} is not valid CSV ({error})") from None
     return _table(path, columns, values)
+
+
+def _written(cell: str | None) -> str | None:
+    return cell if cell is None else from_cell(cell)
 
 
 def _tsv(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -182,7 +195,8 @@ def columns_of(path: Path | str) -> list[str]:
             if suffix == ".jsonl":
                 return list(dict(json.loads(next(line for line in handle if line.strip()))))
             return next(csv.reader(handle, delimiter="\t" if suffix == ".tsv" else ","), [])
-    except (OSError, ValueError, TypeError, LookupError, StopIteration, csv.Error, pa.ArrowException):
+    except (OSError, ValueError, TypeError, LookupError, StopIteration, csv.Error, pa.ArrowException) as error:
+        raise_refused(error, path)
         return []
 
 

@@ -58,8 +58,7 @@ def said(text: str, step: int, steps: int) -> str:
 def training(results: Results, backbone: str, name: str, run: Run) -> Iterator[tuple[str, int, str]]:
     """What trainings said, and what their logs show: kind, seed, sentence."""
     for seed, log in zip(run.seeds, results.logs[backbone, name]):
-        path = results.folder / "runs" / backbone / f"{name}-s{seed}" / "warnings.json"
-        warned = read_json(path) if path.exists() else {"warnings": [], "stopped": None}  # of an older training
+        warned = read_json(results.folder / "runs" / backbone / f"{name}-s{seed}" / "warnings.json")
         for found in warned["warnings"]:
             yield found["name"], seed, said(found["text"], found["step"], run.steps)
         if stopped := warned["stopped"]:
@@ -96,15 +95,13 @@ def tested(results: Results, backbone: str, name: str, run: Run) -> Iterator[tup
         folder = results.folder / "images" / backbone
         base = read_manifest(folder / BASE / testset / "manifest.json", "images")["settings"]
         for seed in run.seeds:
-            policy = f"{name}-s{seed}"
-            checkpoint = read_json(results.folder / "runs" / backbone / policy / "settings.json")
-            images = read_manifest(folder / policy / testset / "manifest.json", "images")["settings"]
-            found = [
-                *guidance_mismatch(checkpoint, images),
-                *resolution_mismatch(checkpoint, images, base["resolution"]),
-            ]
-            if found:
-                yield from ((testset, finding) for finding in found)
+            made = results.folder / "runs" / backbone / f"{name}-s{seed}" / "manifest.json"
+            checkpoint = read_manifest(made, "checkpoint")["settings"]
+            images = read_manifest(folder / f"{name}-s{seed}" / testset / "manifest.json", "images")["settings"]
+            found = [*guidance_mismatch(checkpoint, images)]
+            found += resolution_mismatch(checkpoint, images, base["resolution"])
+            yield from ((testset, finding) for finding in found)
+            if found:  # one seed's stand for all
                 break
 
 

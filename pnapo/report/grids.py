@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from PIL import Image
 
 from pnapo.artifacts import read_table
+from pnapo.artifacts.images import pngs_of
 from pnapo.report.collect import Results
-from pnapo.report.images import LONGEST, Embedded, embed, evenly, grid, open_picture, read_pictures
+from pnapo.report.images import LONGEST, Embedded, embed, evenly, grid, open_picture
 from pnapo.report.runs import focus, ordered
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.scores import BASE, score_path
@@ -72,7 +73,7 @@ def image_grid(
     columns, metric = [], ""
     for run in runs:
         policy = results.first_policy(run)
-        pictures = read_pictures(results.folder / "images" / backbone / policy / testset / "manifest.json", ids)
+        pictures = pngs_of(results.folder / "images" / backbone / policy / testset / "manifest.json", ids)
         metric, notes = _notes(results, backbone, policy, testset, ids)
         columns.append([(pictures[i], *note) for i, note in zip(ids, notes)])
     rows = [
@@ -94,7 +95,8 @@ def _notes(
     metric = kinds.get("geneval") or kinds.get("utility") or (metrics[0] if metrics else None)
     if metric is None:
         return "", [("", "")] * len(ids)
-    frame = read_table(score_path(results.folder / "scores", backbone, policy, testset, metric))
+    path = score_path(results.folder / "scores", backbone, policy, testset, metric)
+    frame = read_table(path, ["prompt_id", "sample", "score"])
     scores = frame[frame["sample"] == 0].drop_duplicates("prompt_id").set_index("prompt_id")["score"]
     if metric == kinds.get("geneval"):
         return label(metric), [("correct", "right") if scores[i] > 0.5 else ("wrong", "wrong") for i in ids]

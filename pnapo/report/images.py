@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
-from pnapo.artifacts import read_manifest
 from pnapo.errors import UserError
-from pnapo.tables.write import printable
+from pnapo.text import printable
 
 LONGEST = 320  # side of the largest picture put into the page
 PIXEL_ART = 128  # pictures up to this side are shown with hard pixels
@@ -25,27 +22,6 @@ def evenly(total: int, count: int) -> list[int]:
     """`count` positions spread evenly over 0..total−1 (all, if there are fewer): a choice nobody has picked by eye."""
     count = min(total, count)
     return [int((i + 0.5) * total / count) for i in range(count)]
-
-
-def read_pictures(manifest: Path | str, prompt_ids: Sequence[str], sample: int = 0) -> dict[str, bytes]:
-    """PNG bytes of one sample of each of the prompts, from the images beside a manifest.
-
-    Raises UserError if the manifest or its images are missing, damaged, or lack one of the prompts.
-    """
-    read_manifest(manifest, "images")
-    path = Path(manifest).with_name("images.parquet")
-    wanted = [("prompt_id", "in", list(prompt_ids)), ("sample", "==", sample)]
-    try:
-        table = pq.read_table(path, columns=["prompt_id", "image"], filters=wanted)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; delete {manifest} and run again") from None
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: damaged ({str(error).splitlines()[0]}); delete {manifest} and run again") from None
-    found = dict(zip(table["prompt_id"].to_pylist(), table["image"].to_pylist()))
-    missing = [p for p in prompt_ids if p not in found]
-    if missing:
-        raise UserError(f"{path}: no image of prompt {missing[0]}; delete {manifest} and run again")
-    return found
 
 
 def open_picture(png: bytes) -> Image.Image:

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 from pnapo.artifacts import atomic_path, read_table
+from pnapo.artifacts.images import pngs_of
 from pnapo.errors import UserError
 from pnapo.report.collect import read_csv
-from pnapo.report.images import evenly, grid, open_picture, read_pictures
+from pnapo.report.images import evenly, grid, open_picture
 from pnapo.tables.labels import label
 from pnapo.tables.scores import BASE
 
@@ -42,7 +43,7 @@ def readme_grid(
     ids, columns, names = chosen["prompt_id"].tolist(), [], []
     for run in dict.fromkeys(rows["run"]):
         folder = results / "images" / backbone
-        pictures = read_pictures(folder / _first_policy(folder, run) / testset / "manifest.json", ids)
+        pictures = pngs_of(folder / _first_policy(folder, run) / testset / "manifest.json", ids)
         columns.append([open_picture(pictures[i]) for i in ids])
         names.append(label(run))
     picture = grid(names, list(zip(chosen["prompt"], zip(*columns))), caption_width=150, across=2 if prompts > 3 else 1)

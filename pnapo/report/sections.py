@@ -16,7 +16,8 @@ from pnapo.report.runs import colors_of, focus
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.pivot import decimals
 from pnapo.tables.scores import BASE
-from pnapo.tables.write import printable, show
+from pnapo.tables.write import show
+from pnapo.text import printable
 
 
 def metric_plots(results: Results, backbone: str) -> Iterator[Plot]:

@@ -7,6 +7,8 @@ from itertools import islice
 import numpy as np
 import torch
 
+WINDOW = 4096  # images whose prompts' features are in memory at once
+
 
 class Scorer(ABC):
     """A loaded reward. A score is a function of one image's pixels and its prompt.
@@ -43,17 +45,18 @@ class NetworkScorer(Scorer):
         """Raw scores [B] of prepared pixels [B, 3, S, S] and the `texts` [B, D] of their prompts."""
 
     def score_prepared(self, pixels: Iterable[torch.Tensor], prompts: Sequence[str]) -> Iterable[np.ndarray]:
-        """Raw scores of prepared images, batch by batch; what is needed of a prompt is computed once.
+        """Raw scores of prepared images, batch by batch; what is needed of a prompt is computed once among WINDOW images.
 
         Every batch has the same size (the last is filled up), so that a score does not depend on its neighbours.
         """
-        distinct = list(dict.fromkeys(prompts))
-        where = {prompt: row for row, prompt in enumerate(distinct)}
-        rows = torch.tensor([where[prompt] for prompt in prompts], dtype=torch.long)
-        features, pixels = self.texts(distinct), iter(pixels)
-        for part in rows.split(self.batch):
-            chunk = torch.stack(list(islice(pixels, len(part))))
-            empty = self.batch - len(chunk)
-            chunk = torch.cat([chunk, chunk.new_zeros(empty, *chunk.shape[1:])])
-            chosen = torch.cat([features[part], features.new_zeros(empty, features.shape[1])])
-            yield self.compare(chunk, chosen)[: len(part)].cpu().numpy()
+        pixels, window = iter(pixels), max(1, WINDOW // self.batch) * self.batch
+        for start in range(0, len(prompts), window):
+            near = prompts[start : start + window]
+            where = {prompt: row for row, prompt in enumerate(dict.fromkeys(near))}
+            features, rows = self.texts(list(where)), torch.tensor([where[prompt] for prompt in near])
+            for part in rows.split(self.batch):
+                chunk = torch.stack(list(islice(pixels, len(part))))
+                empty = self.batch - len(chunk)
+                chunk = torch.cat([chunk, chunk.new_zeros(empty, *chunk.shape[1:])])
+                chosen = torch.cat([features[part], features.new_zeros(empty, features.shape[1])])
+                yield self.compare(chunk, chosen)[: len(part)].cpu().numpy()

@@ -23,6 +23,7 @@ from PIL import Image
 from pnapo.config.schema import Reward
 from pnapo.errors import UserError
 from pnapo.processes import die_with_parent
+from pnapo.refusals import ending
 from pnapo.rewards.base import Scorer
 
 PROTOCOL = 1
@@ -68,7 +69,7 @@ class Program:
             pass  # its last words follow
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):
-            self._fail(f"ended with exit status {self.process.wait()}")
+            self._fail(ending(self.process.wait()))
         try:
             answer = json.loads(line)
         except ValueError:

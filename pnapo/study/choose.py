@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from pnapo.artifacts import require_intact
-from pnapo.artifacts.images import encode_png
+from pnapo.artifacts.images import encode_png, pngs_of
 from pnapo.errors import UserError
 from pnapo.flow.random import stream
-from pnapo.report.images import open_picture, read_pictures
+from pnapo.report.images import open_picture
 
 CHUNK = 64  # prompts whose pictures are in memory at a time
 
@@ -105,7 +105,7 @@ def _candidates(
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
         ids = [prompt_id for prompt_id, _ in chunk]
-        pictures = {run: read_pictures(manifest, ids) for run, manifest in manifests.items()}
+        pictures = {run: pngs_of(manifest, ids) for run, manifest in manifests.items()}
         for prompt_id, prompt in chunk:
             yield prompt_id, prompt, {run: Picture.of(pngs[prompt_id]) for run, pngs in pictures.items()}
 

@@ -16,7 +16,7 @@ from pnapo.config.schema import Statistics
 from pnapo.tables.pivot import main_caption, main_grids
 from pnapo.tables.published import KEY
 from pnapo.tables.scores import BASE, BASELINE, OVERALL, Expected, Scores, iterate, read_run
-from pnapo.tables.statistics import mean_interval, sign_test, win_credit
+from pnapo.tables.statistics import mean, mean_interval, sign_test, win_credit
 from pnapo.tables.write import rounded, write_all
 
 COLUMNS = (
@@ -58,14 +58,14 @@ def compare(ours: Scores, theirs: Scores, settings: Statistics) -> dict[str, flo
 def summary(scores: Scores, settings: Statistics) -> dict[str, float]:
     """n, mean, median and interval. A median of GenEval's 0 and 1 says nothing, so it is left out."""
     values = scores.per_prompt
-    mean = mean_interval(values, settings, scores.tags)
+    found = mean_interval(values, settings, scores.tags)
     median = float("nan") if scores.tags else float(np.median(values))
-    return {"n": len(values), "mean": mean.value, "median": median, "ci_low": mean.low, "ci_high": mean.high}
+    return {"n": len(values), "mean": found.value, "median": median, "ci_low": found.low, "ci_high": found.high}
 
 
-def _seed_row(scores: Scores, settings: Statistics) -> dict[str, float]:
+def _seed_row(scores: Scores) -> dict[str, float]:
     """Mean of each training seed's mean, and their standard deviation (empty for one seed)."""
-    means = [summary(Scores(s[None], scores.prompt, scores.tags), settings)["mean"] for s in scores.images]
+    means = [mean(scores.average(one), scores.tags) for one in scores.images]
     sd = float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
     return {
         **{"seeds": len(means), "mean": float(np.mean(means)), "between_seed_sd": sd},
@@ -77,28 +77,31 @@ def main_tables(root: Path | str, expected: Expected, published: pd.DataFrame | 
     """Read every expected score below `root` and measure it; `published` comes from `read_published`."""
     main, comparisons, seeds = [], [], []
     settings = expected.statistics
-    cache: dict[tuple[str, str, str, str], Scores] = {}
-
-    def scores(backbone: str, run: str, testset: str, metric: str) -> Scores:
-        key = (backbone, run, testset, metric)
-        if key not in cache:
-            cache[key] = read_run(root, expected, *key)
-        return cache[key]
-
-    for backbone, run, testset, metric in iterate(expected):
-        name = {"backbone": backbone, "run": run, "testset": testset, "metric": metric}
-        ours = scores(backbone, run, testset, metric)
-        rates = {}
-        for opponent in (BASE, BASELINE):
-            if run in (BASE, opponent) or opponent not in expected.rows(backbone):
-                continue
-            result = compare(ours, scores(backbone, opponent, testset, metric), settings)
-            comparisons.append({**name, "opponent": opponent, **result})
-            rates[opponent] = result["win_rate"]
-        wins = {"win_vs_base": rates.get(BASE, float("nan")), "win_vs_dpo": rates.get(BASELINE, float("nan"))}
-        main.append({**name, **summary(ours, settings), **wins})
-        if run != BASE:
-            seeds.append({**name, **_seed_row(ours, settings)})
+    for backbone in expected.backbones:
+        runs = expected.rows(backbone)
+        for (
+            testset,
+            metric,
+        ) in expected.columns:  # the scores of three runs are in memory at a time, whatever their number
+            opponents = {
+                r: read_run(root, expected, backbone, r, testset, metric) for r in (BASE, BASELINE) if r in runs
+            }
+            for run in runs:
+                name = {"backbone": backbone, "run": run, "testset": testset, "metric": metric}
+                ours = opponents.get(run) or read_run(root, expected, *name.values())
+                rates = {}
+                for opponent, theirs in opponents.items():
+                    if run not in (BASE, opponent):
+                        result = compare(ours, theirs, settings)
+                        comparisons.append({**name, "opponent": opponent, **result})
+                        rates[opponent] = result["win_rate"]
+                wins = {"win_vs_base": rates.get(BASE, np.nan), "win_vs_dpo": rates.get(BASELINE, np.nan)}
+                main.append({**name, **summary(ours, settings), **wins})
+                if run != BASE:
+                    seeds.append({**name, **_seed_row(ours)})
+    place = {key: number for number, key in enumerate(iterate(expected))}
+    for rows in (main, comparisons, seeds):
+        rows.sort(key=lambda row: place[row["backbone"], row["run"], row["testset"], row["metric"]])
 
     table = pd.DataFrame(main, columns=COLUMNS[:-1])
     if published is None:
@@ -129,8 +132,8 @@ def write_main(tables: MainTables, expected: Expected, out: Path, means: Path) -
         "extremes.",
     )
     caption = main_caption(confidence, expected.scored_by, tables.main["metric"].unique())
-    write_all(tables.main, out, caption, grids=main_grids(rounded(tables.main)))
     write_json(means, metrics(tables.main))
+    write_all(tables.main, out, caption, grids=main_grids(rounded(tables.main)), beside=[means])
 
 
 def metrics(main: pd.DataFrame) -> dict[str, dict[str, dict[str, dict[str, float]]]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,6 +89,11 @@ def _read(path: Path) -> pd.DataFrame:
     return frame.set_index([*keys, "occurrence"]).sort_index()
 
 
+@lru_cache(maxsize=1)  # every run of a column is lined up with the base
+def _base(path: Path, written: int) -> pd.DataFrame:
+    return _read(path)
+
+
 def read_run(root: Path | str, expected: Expected, backbone: str, run: str, testset: str, metric: str) -> Scores:
     """All training seeds of a run. Raises UserError if a file is missing, or scores other images than the base's."""
     return read_policies(root, backbone, expected.policies(run), testset, metric)
@@ -96,7 +102,7 @@ def read_run(root: Path | str, expected: Expected, backbone: str, run: str, test
 def read_policies(root: Path | str, backbone: str, policies: Sequence[str], testset: str, metric: str) -> Scores:
     """The same for policies by name, such as those of one run after some step."""
     first = score_path(root, backbone, BASE, testset, metric)
-    base = _read(first)
+    base = _base(first, first.stat().st_mtime_ns if first.exists() else 0)
     images = []
     for policy in policies:
         path = score_path(root, backbone, policy, testset, metric)

@@ -51,17 +51,26 @@ def mean_interval(values: np.ndarray, settings: Statistics, strata: Sequence[str
     With `strata` [N] the mean is the unweighted mean of the strata's means (GenEval's overall score is a mean over
     tasks), and prompts are resampled within each stratum.
     """
-    values = np.asarray(values, np.float64)
-    groups = [values]
-    if strata is not None:
-        labels = np.asarray(strata, dtype=object)
-        groups = [values[labels == name] for name in sorted(set(strata))]
+    groups = _groups(values, strata)
     replicates = np.mean(
         [bootstrap_means(g, settings.bootstrap, settings.seed, i) for i, g in enumerate(groups)], axis=0
     )
     tail = (1 - settings.confidence) / 2
     low, high = np.quantile(replicates, [tail, 1 - tail])
-    return Interval(float(np.mean([g.mean() for g in groups])), float(low), float(high))
+    return Interval(mean(values, strata), float(low), float(high))
+
+
+def mean(values: np.ndarray, strata: Sequence[str] | None = None) -> float:
+    """The mean of values [N], or the unweighted mean of the means of `strata` [N]."""
+    return float(np.mean([group.mean() for group in _groups(values, strata)]))
+
+
+def _groups(values: np.ndarray, strata: Sequence[str] | None) -> list[np.ndarray]:
+    values = np.asarray(values, np.float64)
+    if strata is None:
+        return [values]
+    labels = np.asarray(strata, dtype=object)
+    return [values[labels == name] for name in sorted(set(strata))]
 
 
 def crossed_effect(values: np.ndarray, confidence: float, weights: np.ndarray | None = None) -> Effect:

@@ -4,7 +4,7 @@ CSV has 6 significant digits, so that its bytes do not hang on the order of a su
 names) is escaped for each format.
 """
 
-import re
+import os
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pnapo.artifacts import write_csv, write_text
+from pnapo.artifacts import listing_of, write_csv, write_listing, write_text
 from pnapo.tables.labels import label
+from pnapo.text import escape_markdown, printable
 
 Format = str | Callable[[object], str]  # a format specification such as ".3f", or a function of the value
 
@@ -75,19 +76,6 @@ def grid_of(frame: pd.DataFrame, formats: Mapping[str, Format] | None = None) ->
     return Grid([label(name) for name in frame], list(zip(*columns)), left=text)
 
 
-def printable(text: str) -> str:
-    """One line without control characters: white space becomes a blank, other controls their visible pictures."""
-    text = re.sub(r"\s+", " ", text)
-    text = re.sub(r"[\x00-\x1f]", lambda m: chr(0x2400 + ord(m[0])), text)
-    return re.sub(r"[\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ud800-\udfff\ufeff]", "\ufffd", text)
-
-
-def escape_markdown(text: str) -> str:
-    """Text that a Markdown table shows as it is. Underscores inside words need no escape, so names stay readable."""
-    text = re.sub(r"([\\`*|~\[\]<>&$])", r"\\\1", printable(text))
-    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
-
-
 _LATEX = {
     **{c: "\\" + c for c in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
@@ -138,9 +126,14 @@ def markdown(grids: Sequence[Grid], caption: str) -> str:
 
 
 def _tabular(grid: Grid) -> list[str]:
-    """The lines of a booktabs tabular, its title above it; made narrower if it does not fit the line."""
+    """The lines of a booktabs tabular, its title above it; made narrower if it does not fit the line.
+
+    A row does not begin with [ or *, which LaTeX would take for arguments of the \\\\ or \\midrule before it.
+    """
     body = [[f"\\textbf{{{t}}}" if c.bold else t for c in row for t in [escape_latex(c.text)]] for row in grid.rows]
-    head, *rows = _aligned([[escape_latex(h) for h in grid.header], *body], grid.left, " & ")
+    body = [[escape_latex(h) for h in grid.header], *body]
+    body = [["{}" + first if first[:1] in ("[", "*") else first, *others] for first, *others in body]
+    head, *rows = _aligned(body, grid.left, " & ")
     columns = "".join("l" if i in grid.left else "r" for i in range(len(grid.header)))
     title = [f"  \\textit{{{escape_latex(grid.title)}}}\\\\[2pt]"] if grid.title else []
     return [
@@ -176,8 +169,10 @@ def write_all(
     caption: str,
     formats: Mapping[str, Format] | None = None,
     grids: Sequence[Grid] | None = None,
+    beside: Sequence[Path] = (),
 ) -> None:
-    """Write `csv_path` and, beside it, the .md and .tex; each whole or not at all.
+    """Write `csv_path` and, beside it, the .md and .tex; each whole or not at all. Then their manifest, which also lists
+    the files `beside`.
 
     `formats` says how a column's values are shown (column -> ".3f", or a function); `grids` replaces the frame as it is
     by other views of it in .md and .tex. The caption is plain text.
@@ -187,3 +182,5 @@ def write_all(
     write_text(path.with_suffix(".md"), markdown(grids, caption))
     write_text(path.with_suffix(".tex"), latex(grids, caption, path.stem))
     write_csv(path, rounded(frame))
+    names = [f"{path.stem}{suffix}" for suffix in (".csv", ".md", ".tex")]
+    write_listing(listing_of(path), "table", [*names, *(os.path.relpath(file, path.parent) for file in beside)])

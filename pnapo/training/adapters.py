@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from pnapo.artifacts import read_json, read_tensors, write_json
+from pnapo.artifacts import read_json, read_tensors, write_json, write_tensors
 from pnapo.backbones import Backbone
 from pnapo.config.schema import Run
 from pnapo.training.blocks import fit_out, strip
@@ -135,6 +135,8 @@ class FullPolicy(Policy):
 
     def save(self, folder: Path | None) -> None:
         """Write transformer/ in the backbone's own precision, in one file."""
+        from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
+
         state, dtype = {}, self.backbone.dtype
         for name, value in self.model.state_dict().items():
             value = whole(value.detach())
@@ -142,11 +144,9 @@ class FullPolicy(Policy):
                 state[name] = value.to("cpu", dtype)
         if folder is None:
             return
-        target, own = folder / "transformer", self.backbone.transformer
-        with torch.device("meta"):
-            model = type(own).from_config(own.config)
-        model.load_state_dict(state, assign=True)
-        model.save_pretrained(target, max_shard_size="1TB")
+        target = folder / "transformer"
+        self.backbone.transformer.save_config(target)
+        write_tensors(target / SAFETENSORS_WEIGHTS_NAME, state, {"format": "pt"})
         config = read_json(target / "config.json")
         config.pop("_name_or_path", None)  # where the base model happened to lie
         write_json(target / "config.json", config)

@@ -11,6 +11,7 @@ from pnapo.config.schema import Run, Watch
 from pnapo.errors import UserError
 from pnapo.objectives.losses import LOSSES
 from pnapo.objectives.schedules import SCHEDULES
+from pnapo.refusals import about
 from pnapo.training.adapters import ADAPTERS, Policy
 from pnapo.training.batches import Batches
 from pnapo.training.checkpoint import assemble, publish
@@ -78,7 +79,7 @@ def train(
         log(f"{crew.size} processes, each making {len(crew.passes)} of a step's {run.accumulation} forward passes")
     elif run.sharded:
         log("sharded: true, but this is one process, so nothing is split; docs/slurm.md says how to train in several")
-    with crew.workspace(out) as work:
+    with crew.workspace(out) as work, about(work):
         source = Reference(backbone, batches.draws, settings["guidance"])
         table = None
         if loss.reference and run.reference == "cache":
@@ -99,10 +100,8 @@ def train(
                 learner.save_weights(finished)
             if finished:
                 warned = session.warned()
-                assemble(
-                    finished, out.name, settings, session.weights_after, [work / name for name in LOGS], cost, warned
-                )
-                publish(finished, out, settings)
+                assemble(finished, out.name, settings, session.weights_after, [work / name for name in LOGS], warned)
+                publish(finished, out, settings, cost)
         finally:
             policy.close()
 

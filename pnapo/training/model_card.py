@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from pnapo.text import escape_markdown
 from pnapo.watch import KINDS
 
 _LABELS = {
@@ -35,7 +36,7 @@ def model_card(
     tail = log[-math.ceil(len(log) / 10) :]
     sections = [
         "---\n" + yaml.safe_dump(_front_matter(settings), sort_keys=True, allow_unicode=True) + "---",
-        f"# {name}",
+        f"# {escape_markdown(name)}",
         f"A `{settings['family']}` text-to-image model tuned with the method {method} (path × loss × schedule) on "
         f"{settings['pairs']['count']} preference pairs for {steps} steps, training seed {settings['seed']}.",
         "## Use",
@@ -75,9 +76,11 @@ def _license(base_card: Path) -> dict[str, str]:
         if len(parts) == 3 and not parts[0].strip():
             try:
                 head = yaml.safe_load(parts[1]) or {}
-            except yaml.YAMLError:
+            except (yaml.YAMLError, ValueError, RecursionError):
                 head = {}
-            found = {key: str(head[key]) for key in ("license", "license_name", "license_link") if key in head}
+            head = head if isinstance(head, dict) else {}
+            keys = ("license", "license_name", "license_link")
+            found = {key: head[key] for key in keys if isinstance(head.get(key), str)}
             if "license" in found:
                 return found
     return {"license": "other", "license_name": "as-the-base-model"}

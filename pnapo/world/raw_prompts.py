@@ -10,6 +10,7 @@ import pandas as pd
 
 from pnapo.artifacts import prompt_id
 from pnapo.config.schema import Source
+from pnapo.errors import UserError
 from pnapo.world.captions import caption, paraphrase, with_styles
 from pnapo.world.scenes import BACKGROUNDS, Scene, scenes_of
 
@@ -60,6 +61,11 @@ def near_duplicate(text: str, rng: np.random.Generator) -> str:
     return text + ", masterpiece"
 
 
+def _planted(rows: int) -> tuple[int, ...]:
+    """How many of so many rows are near-duplicates, paraphrases, and unsafe."""
+    return tuple(round(rows * share) for share in (NEAR, PARAPHRASED, UNSAFE))
+
+
 def _originals(count: int, rng: np.random.Generator) -> list[Scene]:
     """Distinct scenes of the training split, each with a background or none; no two with the same meaning."""
     backgrounds = [None, *BACKGROUNDS]
@@ -70,7 +76,8 @@ def _originals(count: int, rng: np.random.Generator) -> list[Scene]:
     }
     scenes = list(pool.values())
     if count > len(scenes):
-        raise ValueError(f"the grammar has {len(scenes)} training scenes, {count} are asked for")
+        most = next(rows for rows in range(2 * len(scenes), 0, -1) if rows - sum(_planted(rows)) <= len(scenes))
+        raise UserError(f"prompts.source.rows: the world's grammar is enough for {most} rows; ask for no more")
     # Families in equal turns while they last, so that counting and position are not drowned by colour pairs.
     order = rng.permutation(len(scenes))
     ranks: dict[str, int] = {}
@@ -90,7 +97,7 @@ def write_raw(settings: Source) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     rng = np.random.default_rng(settings.seed)
     count = settings.rows
-    near, other, unsafe = (round(count * share) for share in (NEAR, PARAPHRASED, UNSAFE))
+    near, other, unsafe = _planted(count)
     scenes = _originals(count - near - other - unsafe, rng)
     rows: list[tuple[str, bool, str, str]] = []
     seen: set[str] = set()

@@ -92,7 +92,7 @@ def test_ktos_anchor_is_the_mean_of_the_pass_and_has_no_gradient():
     )  # a gradient of the anchor would add to it
 
 
-def test_sdpo_keeps_the_winners_error_from_rising():
+def test_sdpo_makes_the_winners_error_fall():
     """One output v serves both sides, r_w = (1, 0), r_l = (3, 1): DPO moves v along −r_w + r_l, away from the winner."""
     v, u_w, u_l = (torch.tensor([x], dtype=torch.float64) for x in ([1.0, 1.0], [0.0, 1.0], [-2.0, 0.0]))
     beta, gap, slopes = torch.ones(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64), {}
@@ -102,10 +102,10 @@ def test_sdpo_keeps_the_winners_error_from_rising():
         own = PairErrors(mean_square(r_w), mean_square(r_l), beta, beta, mean_product(r_w.detach(), r_l.detach()))
         value = LOSSES[name].function(own, beta, gap)
         (slopes[name],) = torch.autograd.grad(value, shared)
-    # −log σ(h), h = ½·(5 − 0.5): slope ½·σ(−h)·(r_w − λ·r_l), λ = 1 for dpo and 1/3 = ‖r_w‖²/r_w·r_l for sdpo
+    # −log σ(h), h = ½·(5 − 0.5): slope ½·σ(−h)·(r_w − λ·r_l), λ = 1 for dpo and 1/30 = (1 − 0.9)·‖r_w‖²/r_w·r_l for sdpo
     weight = 0.5 / (1 + math.exp(2.25))
     assert slopes["dpo"][0].tolist() == pytest.approx([-2 * weight, -weight])
-    assert slopes["sdpo"][0].tolist() == pytest.approx([0, -weight / 3], abs=1e-9)
+    assert slopes["sdpo"][0].tolist() == pytest.approx([0.9 * weight, -weight / 30])
 
 
 @pytest.mark.parametrize("name", ["dpo", "sdpo"])

@@ -125,11 +125,11 @@ def write_results(folder, raw, script):
             place = folder / "runs" / "sd3" / f"{name}-s{seed}"
             write_text(place / "train_log.jsonl", "".join(json.dumps(x) + "\n" for x in log_lines(run, rng)))
             settings = {"family": "sd3", "guidance": 1.0, "stop": run.steps, "run": {"path": run.path}}
-            write_json(place / "settings.json", settings)
             write_json(place / "warnings.json", {"warnings": [], "stopped": None})
             cost = dict.fromkeys(("seconds", "cpu_seconds", "gpu_seconds"), 1.5) | {"peak_memory_mb": 100.0}
             passes = {"forward_passes": 960, "reference_passes": 160, "shared_reference_passes": 800}
-            write_json(place / "compute.json", cost | passes | {"pairs_seen": 480})
+            write_manifest(place, "checkpoint", settings, ["train_log.jsonl", "warnings.json"])
+            write_manifest(place / "compute.json", "cost", {}, [], **cost | passes | {"pairs_seen": 480})
     gap = np.abs(rng.normal(size=40)) * 0.01
     gap[:6] = 0
     labels = pd.DataFrame({"prompt_id": [f"{i:016x}" for i in range(40)], "gap": gap, "tie": gap == 0})

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pnapo.artifacts import read_json, write_json, write_manifest
+from pnapo.artifacts import listing_of, write_json, write_listing, write_manifest
 from pnapo.report.checks import KINDS, check, clipped, counts
 from pnapo.report.collect import collect, read_config
 from pnapo.watch import Finding
+
+SETTINGS = {"family": "sd3", "guidance": 1.0, "stop": 30, "run": {"path": "stored"}}
 
 
 @pytest.fixture
@@ -28,6 +30,7 @@ def test_what_trainings_said_stands_there_with_run_seed_and_step(results, warned
         path = results / "runs" / "sd3" / f"pnapo-s{seed}" / "warnings.json"
         stopped = {"after": 12, "weights": 4} if seed else None
         write_json(path, {"warnings": [{**finding, "step": 12 + seed}], "stopped": stopped})
+        write_manifest(path.parent, "checkpoint", SETTINGS, ["train_log.jsonl", "warnings.json"])
     grew, stopped = warned()
     assert grew[0] == "both_errors_grow" and grew[1].endswith("PNAPO, seeds 0, 1")
     assert grew[2] == "step 12: winner's error +50 % (figures of seed 0)"
@@ -35,8 +38,8 @@ def test_what_trainings_said_stands_there_with_run_seed_and_step(results, warned
 
 
 def test_images_that_were_made_otherwise(results, warned):
-    settings = results / "runs" / "sd3" / "pnapo-s0" / "settings.json"
-    write_json(settings, {**read_json(settings), "guidance": 4.5, "run": {"path": "stored"}})
+    trained = results / "runs" / "sd3" / "pnapo-s0"
+    write_manifest(trained, "checkpoint", {**SETTINGS, "guidance": 4.5}, ["train_log.jsonl", "warnings.json"])
     folder = results / "images" / "sd3" / "sft-s0" / "freeform"
     write_manifest(folder, "images", {"guidance": 1.0, "resolution": 16}, ["images.parquet"])
     kinds = [(kind, "PNAPO" in where) for kind, where, _ in warned()]
@@ -51,6 +54,7 @@ def test_a_reward_that_rose_while_utility_fell(results):
         chosen = mine & (table["metric"] == metric)
         table.loc[chosen, ["gain", "gain_low", "gain_high"]] = [gain, gain - 0.1, gain + 0.1]
     table.to_csv(path, index=False)
+    write_listing(listing_of(path), "table", [path.name])
     found = check(collect(results, read_config(str(results / "config.json"))))
     (hit,) = [one for one in found if one.kind == "reward_hacking" and "PNAPO" in one.where]
     assert "hps, which it was trained on, rose by 0.5 over the base model while utility fell by 0.3" in hit.text

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pnapo.errors import UserError
-from pnapo.report.images import embed, evenly, grid, open_picture, read_pictures, wrap
+from pnapo.report.images import embed, evenly, grid, open_picture, wrap
 
 
 def png(array):
@@ -60,9 +60,3 @@ def test_readme_grid_from_results_alone(results, script, tmp_path):
     assert Image.open(tmp_path / "a.png").size == (12 + 150 + 4 * 102 - 6 + 12, 12 + 30 + 2 * 102 - 6 + 12)
     with pytest.raises(UserError, match="no backbone 'flux'"):
         script("readme_figures", "--results", results, "--backbone", "flux", "--out", tmp_path / "c.png")
-
-
-def test_a_missing_picture_is_named(results):
-    manifest = results / "images" / "sd3" / "base" / "geneval" / "manifest.json"
-    with pytest.raises(UserError, match="no image of prompt 00ff"):
-        read_pictures(manifest, ["00ff"])

@@ -4,7 +4,7 @@ import numpy as np
 import open_clip
 import pytest
 
-from pnapo.rewards import load_reward
+from pnapo.rewards import base, load_reward
 from pnapo.rewards.openclip import quick_gelu
 
 
@@ -14,6 +14,15 @@ def test_the_score_is_the_cosine(rewards, examples, plain_open_clip):
     expected = (plain_open_clip.images(examples.images) * plain_open_clip.texts(examples.prompts)).sum(1)
     assert scorer.display_scale == 100 and scores.dtype == np.float32 and np.ptp(scores) > 0.01
     np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_the_features_of_a_few_prompts_are_in_memory_at_a_time(rewards, examples, monkeypatch):
+    scorer = load_reward(rewards["clip"].model_copy(update={"batch": 2}))
+    whole, asked, texts = scorer.score(examples.images, examples.prompts), [], scorer.texts
+    monkeypatch.setattr(base, "WINDOW", 5)
+    monkeypatch.setattr(scorer, "texts", lambda prompts: asked.append(len(prompts)) or texts(prompts))
+    assert np.array_equal(scorer.score(examples.images, examples.prompts), whole)
+    assert asked == [3, 3], "two batches of two images, then the other three; one prompt is there twice"
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import signal
 
 import pytest
 
+from pnapo.artifacts.workspace import workspace
 from pnapo.errors import Terminated
-from pnapo.training.workspace import workspace
 
 from .conftest import Killed
 

@@ -6,6 +6,7 @@ import pytest
 
 from pnapo.artifacts import prompt_id
 from pnapo.config.schema import Source
+from pnapo.errors import UserError
 from pnapo.world.captions import scene_from_json
 from pnapo.world.raw_prompts import write_raw
 from pnapo.world.scenes import split_of
@@ -29,6 +30,13 @@ def test_the_source_depends_on_nothing_but_its_seed():
     first, again, other = (write_raw(Source(rows=200, seed=s))[0] for s in (1, 1, 2))
     assert first.equals(again)
     assert not first["prompt"].equals(other["prompt"])
+
+
+def test_more_rows_than_the_grammar_has_are_refused_with_the_most_it_has():
+    with pytest.raises(UserError, match=r"prompts\.source\.rows: .* enough for (\d+) rows") as refused:
+        write_raw(Source(rows=9000))
+    most = int(str(refused.value).split("enough for ")[1].split()[0])
+    assert len(write_raw(Source(rows=most))[0]) == most
 
 
 @pytest.mark.parametrize(("kind", "count"), [("heldout", 480), ("freeform", 240), ("geneval", 144)])
