@@ -24,7 +24,7 @@ ENVIRONMENT = {
 def guard(main: Callable[[], None]) -> None:
     """Call `main`; exit with one line on stderr for a UserError (with its status) and for what the system refuses.
 
-    A traceback comes before the line if PNAPO_DEBUG is set. What is printed holds no secrets, tracebacks of faults of ours included.
+    A traceback comes before the line if PNAPO_DEBUG is set. Nothing that is printed holds a secret.
     """
     try:
         main()
