@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pydantic import BaseModel, ValidationError
 
 from pnapo.errors import UserError
+from pnapo.owner import end_with_owner
 from pnapo.refusals import refusal, tell
 from pnapo.text import presentable, redacted
 
@@ -24,7 +25,7 @@ ENVIRONMENT = {
 def guard(main: Callable[[], None]) -> None:
     """Call `main`; exit with one line on stderr for a UserError (with its status) and for what the system refuses.
 
-    A traceback comes before the line if PNAPO_DEBUG is set. Nothing that is printed holds a secret.
+    A traceback comes before it if PNAPO_DEBUG is set. What is printed holds no secrets, nor do tracebacks of our own faults.
     """
     try:
         main()
@@ -49,6 +50,7 @@ def run(main: Callable[[], None]) -> None:
         main()
         _tell_cost()
 
+    end_with_owner()
     guard(costed)
 
 

@@ -7,14 +7,17 @@ UserError out of the reader, a message that is not one line, or `Wrong` where da
 import hashlib
 import io
 import json
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from pnapo.artifacts.seal import KEY, RESULTS
 from pnapo.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -123,6 +126,22 @@ def _prompt_lists() -> list[bytes]:
 @cache
 def pair_set() -> Path:
     """The manifest of a small pair set of noises that are what their keys say, with labels."""
+    folder = Path(tempfile.mkdtemp(prefix="pairs-", dir=FOLDER))
+    with _results(folder):
+        return _write_pair_set(folder)
+
+
+@contextmanager
+def _results(folder: Path) -> Iterator[None]:
+    """While it is the results folder of a workflow, a file is sealed for its place, and one without a seal is refused."""
+    os.environ[RESULTS] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[RESULTS]
+
+
+def _write_pair_set(folder: Path) -> Path:
     import torch
 
     from pnapo.artifacts import write_table
@@ -132,7 +151,6 @@ def pair_set() -> Path:
     from pnapo.pairs.shards import Shard, asked_of, write_shard
     from pnapo.pairs.store import collect
 
-    folder = Path(tempfile.mkdtemp(prefix="pairs-", dir=FOLDER))
     wanted, ids, shape = Pairs(shards=1), ["0123456789abcdef", "fedcba9876543210"], (1, 2, 2)
     noise = noises(wanted.seed, ids, wanted.samples, shape)
     made = {**asked_of(wanted), "family": "sd3", "model": "m", "latent_shape": list(shape)}
@@ -211,7 +229,13 @@ def _edited(data: bytes, whole: bytes) -> bytes:
 
 def _edits(name: str) -> list[bytes]:
     edits = [bytes([1, level, 128 + level, value]) for level in range(8) for value in range(0, len(VALUES), 5)]
-    return [b"\0" + _whole()[name], *edits]
+    return [b"\0" + _whole()[name], b"\0" + _unsealed(name), *edits]
+
+
+def _unsealed(name: str) -> bytes:
+    found = json.loads(_whole()[name])
+    found.pop(KEY)
+    return json.dumps(found, indent=1).encode()
 
 
 def _open(manifest: Path) -> None:
@@ -227,8 +251,21 @@ def _verdict(manifest: Path) -> list[str]:
     return [problem for path in inside(manifest.parent) for problem in verify(path)[1]]
 
 
+def _refused(manifest: Path, name: str, data: bytes) -> None:
+    """In a results folder, where everything is sealed, other bytes are damage."""
+    if data == _whole()[name]:
+        return
+    with _results(manifest.parent):
+        if _survives(lambda: _open(manifest)) or not _verdict(manifest):
+            raise Wrong(f"a damaged {name} was accepted")
+
+
 def _manifest(data: bytes) -> bool:
-    manifest = _with("manifest.json", _edited(data, _whole()["manifest.json"]))
+    """As damage, and, where no seal is asked for, as an attack."""
+    name = "manifest.json"
+    data = _edited(data, _unsealed(name))
+    manifest = _with(name, data)
+    _refused(manifest, name, data)
     accepted = _survives(lambda: _open(manifest))
     _verdict(manifest)
     return accepted
@@ -237,8 +274,9 @@ def _manifest(data: bytes) -> bool:
 def _shard_manifest(data: bytes) -> bool:
     """As an attacker would: what lists the manifest lists its new hash."""
     name = "samples/shard.json"
-    data = _edited(data, _whole()[name])
+    data = _edited(data, _unsealed(name))
     manifest = _with(name, data)
+    _refused(manifest, name, data)
     _relist(manifest, name, data)
     accepted = _survives(lambda: _open(manifest))
     _verdict(manifest)
@@ -256,8 +294,7 @@ def _shard(data: bytes) -> bool:
     name = "samples/shard.safetensors"
     manifest = _with(name, data)
     whole = data == _whole()[name]
-    if not whole and (_survives(lambda: _open(manifest)) or not _verdict(manifest)):
-        raise Wrong("a damaged shard was accepted")
+    _refused(manifest, name, data)
     for listed, below in ((manifest.parent / "samples" / "shard.json", "shard.safetensors"), (manifest, name)):
         _relist(listed, below, data)
     _relist(manifest, "samples/shard.json", (manifest.parent / "samples" / "shard.json").read_bytes())
@@ -277,6 +314,7 @@ def _shard(data: bytes) -> bool:
 
 def _labels(data: bytes) -> bool:
     manifest = _with("labels/hps.parquet", data)
+    _refused(manifest, "labels/hps.parquet", data)
     if not _survives(lambda: _open(manifest)):
         return False
     from pnapo.pairs.preferences import load_pairs

@@ -34,14 +34,14 @@ def main(argv: list[str] | None = None) -> None:
     if processes.launched():
         processes.die_with_parent()
 
-    from pnapo.artifacts import read_json
+    from pnapo.artifacts import read_record
     from pnapo.training.from_files import train_on_files
     from pnapo.training.settings import apply_choice
     from pnapo.training.tracker import Tracker
 
     run, stop, tracker = arguments.run, None, None
     if arguments.tuned:
-        run, stop = apply_choice(run, read_json(arguments.tuned))
+        run, stop = apply_choice(run, read_record(arguments.tuned))
     if arguments.tracker != "none":
         tracker = Tracker(arguments.tracker, (arguments.log or arguments.out.parent).with_suffix(""))
     train_on_files(

@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,9 +59,16 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_bytes(text.encode("utf-8", "surrogatepass"))
 
 
+def json_bytes(value: Any) -> bytes:
+    """A value as JSON: sorted keys, two spaces, a final newline."""
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "surrogatepass")
+
+
 def write_json(path: Path | str, value: Any) -> None:
-    """Write JSON atomically: sorted keys, two spaces, a final newline."""
-    write_text(path, json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON atomically, for what a manifest lists or other programs read; else `write_record`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(json_bytes(value))
 
 
 def read_json(path: Path | str) -> Any:
@@ -95,6 +103,22 @@ def sha256(path: Path | str) -> str:
     """The SHA-256 of a file, as hex."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+_HASHED: dict[tuple, str] = {}
+_SETTLED = 2.0  # seconds after which a change of a file cannot go unnoticed by its time
+
+
+def sha256_once(path: Path | str) -> str:
+    """The SHA-256 of a file, from memory if this process has hashed it and it has not been changed since."""
+    found = os.stat(path)
+    key = (os.path.abspath(path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if key in _HASHED:
+        return _HASHED[key]
+    digest = sha256(path)
+    if time.time() - max(found.st_mtime, found.st_ctime) > _SETTLED:
+        _HASHED[key] = digest
+    return digest
 
 
 def files_of(path: Path | str, suffix: str = ".parquet") -> list[str]:

@@ -7,11 +7,11 @@ import io
 import os
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from PIL import Image, ImageOps
 
 from pnapo.artifacts.files import atomic_path
 from pnapo.artifacts.manifest import read_manifest, require_intact, verify_manifest, write_manifest
+from pnapo.artifacts.parts import parts_of
 from pnapo.artifacts.tables import read_table
 from pnapo.errors import UserError
 from pnapo.refusals import raise_refused
@@ -35,7 +36,6 @@ BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.Decomp
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
-Add = Callable[[list[str], list[int], np.ndarray], None]
 
 
 def why_broken(error: Exception) -> str:
@@ -98,27 +98,59 @@ def png_writer(manifest: Path | str, settings: dict) -> Iterator[Callable[[list[
     write_manifest(manifest, KIND, settings, [FILE], count=count)
 
 
-@contextmanager
-def image_writer(manifest: Path | str, settings: dict) -> Iterator[Add]:
-    """Write the images beside `manifest` that the block adds, then the manifest; nothing if the block fails.
+def make_images(
+    manifest: Path | str,
+    settings: dict,
+    prompt_ids: Sequence[str],
+    samples: Sequence[int],
+    make: Callable[[range], np.ndarray],
+    *,
+    batch: int,
+    made_from: Any,
+    source: str,
+    told: str = "images",
+    log: Callable[[str], None] = print,
+) -> int:
+    """Write the images of all rows beside `manifest`, then the manifest; returns how many were made now.
 
-    `add(prompt_ids, samples, images)` takes a batch, uint8 [n, H, W, 3]; its images are encoded while the next is made.
+    `make(rows)` makes some whole batches, uint8 [n, H, W, 3]; they are encoded while the next are made. Finished parts are kept
+    through a kill (`pnapo.artifacts.parts`, also for `made_from` and `source`).
     """
-    waiting: deque[tuple] = deque()
+    count, waiting = len(prompt_ids), deque()
+    with parts_of(manifest, made_from, source, log) as parts, _threads() as pool:
 
-    def add(prompt_ids: list[str], samples: list[int], images: np.ndarray) -> None:
-        waiting.append((prompt_ids, samples, [pool.submit(encode_png, image) for image in images]))
-        if len(waiting) > 1:
-            write_first()
+        def keep_first() -> None:
+            rows, encoded = waiting.popleft()
+            parts.keep(rows, _packed([png.result() for png in encoded]))
 
-    def write_first() -> None:
-        prompt_ids, samples, encoded = waiting.popleft()
-        put(prompt_ids, samples, [image.result() for image in encoded])
+        for number, rows in enumerate(parts.ranges(count, batch)):
+            if parts.read(rows) is None:
+                waiting.append((rows, [pool.submit(encode_png, image) for image in make(rows)]))
+            behind = 1 if rows.stop < count else 0
+            while len(waiting) > behind:
+                keep_first()
+            parts.tell(number, rows, count, told)
+        with png_writer(manifest, settings) as put:
+            for rows in parts.ranges(count, batch):
+                pngs = _unpacked(parts.take(rows, lambda rows: _packed(map(encode_png, make(rows)))))
+                for first in range(0, len(rows), batch):
+                    which = slice(rows.start + first, min(rows.start + first + batch, rows.stop))
+                    put(prompt_ids[which], samples[which], pngs[first : first + batch])
+        return parts.made
 
-    with png_writer(manifest, settings) as put, _threads() as pool:
-        yield add
-        while waiting:
-            write_first()
+
+def _packed(pngs: Iterable[bytes]) -> dict:
+    """PNGs as the tensors of a part: their bytes one behind the other, and where each ends."""
+    import torch
+
+    pngs = list(pngs)
+    whole = torch.frombuffer(bytearray(b"".join(pngs)), dtype=torch.uint8)
+    return {"bytes": whole, "ends": torch.tensor([len(png) for png in pngs]).cumsum(0)}
+
+
+def _unpacked(part: Mapping) -> list[bytes]:
+    whole, ends = part["bytes"].numpy().tobytes(), part["ends"].tolist()
+    return [whole[start:end] for start, end in zip([0, *ends], ends)]
 
 
 class Images:
@@ -130,7 +162,7 @@ class Images:
     def __init__(self, *manifests: Path | str):
         self.settings = [require_intact(manifest, KIND)["settings"] for manifest in manifests]
         self._files = [Path(manifest).with_name(FILE) for manifest in manifests]
-        parts = [read_table(file, ["prompt_id", "sample"]) for file in self._files]
+        parts = [read_table(file, ["prompt_id", "sample"], listed=True) for file in self._files]
         self.table = pd.concat(parts, ignore_index=True)
 
     def __len__(self) -> int:

@@ -18,6 +18,7 @@ from pnapo.artifacts import read_manifest, require_intact, write_manifest
 from pnapo.config.schema import Dataset, Pairs
 from pnapo.errors import UserError
 from pnapo.flow.random import stream
+from pnapo.pairs.shards import KIND as SHARD
 from pnapo.pairs.shards import Shard, asked_of, open_shard, read_shard_manifest, require_samples
 
 KIND = "pairs"
@@ -31,6 +32,7 @@ def collect(shards: Sequence[Path], wanted: Pairs | Dataset, out: Path) -> None:
     """
     settings, whole, ids, seen, files, names = {}, {}, [], set(), [], []
     for path in map(Path, shards):
+        require_intact(path, SHARD)  # else the pair set would vouch for what is damaged
         manifest = read_shard_manifest(path)
         settings = settings or {**manifest["settings"], **asked_of(wanted)}
         if manifest["settings"] != settings:

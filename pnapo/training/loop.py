@@ -97,8 +97,8 @@ def train(
             if settings["stop"] == run.steps:
                 learner.save_weights(finished)
             if finished:
-                assemble(finished, out.name, settings, work / SNAPSHOTS, [work / name for name in LOGS], cost)
-                publish(finished, out, settings)
+                assemble(finished, out.name, settings, work / SNAPSHOTS, [work / name for name in LOGS])
+                publish(finished, out, settings, cost)
         finally:
             policy.close()
 

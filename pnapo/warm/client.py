@@ -52,6 +52,7 @@ def _start(path: str) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
+        env={name: value for name, value in os.environ.items() if name != "PNAPO_JOB_OF"},  # it serves others too
     )
 
 

@@ -60,14 +60,14 @@ class Killed(Exception):
 
 @pytest.fixture
 def interrupted(world, tmp_path):
-    """Generates one shard prompt by prompt, killed at its first progress line: eight of twelve are done then."""
+    """Generates one shard prompt by prompt, killed at its first line of progress: eight of twelve are done then."""
     out = tmp_path / "interrupted" / "shard.json"
     settings = world.settings.model_copy(update={"shards": 1, "batch": 2})
 
     def kill(line):
         raise Killed(line)
 
-    with pytest.raises(Killed, match="8/12 prompts"):
+    with pytest.raises(Killed, match="samples 16/24"):
         generate_shard(world.backbone, world.prompts, world.embeddings, settings, 0, out, kill)
     assert not out.exists()
 
@@ -81,7 +81,7 @@ def interrupted(world, tmp_path):
         assert [path.name for path in sorted(out.parent.iterdir())] == ["shard.json", "shard.safetensors"]
         return out, len(passes)
 
-    resume.batches = sorted((out.parent / ".shard.work").iterdir())
+    resume.batches = sorted((out.parent / ".shard.work").glob("*.part"))
     assert len(resume.batches) == 8
     return resume
 
@@ -156,7 +156,7 @@ def test_progress_says_what_is_left(world, tmp_path):
     lines = []
     settings = world.settings.model_copy(update={"batch": 1, "steps": 1})
     generate_shard(world.backbone, world.prompts, world.embeddings, settings, 1, tmp_path / "a.json", lines.append)
-    assert [line.rpartition(",")[0] for line in lines] == ["shard 2/2: 4/6 prompts", "shard 2/2: 6/6 prompts"]
+    assert [line.rpartition(",")[0] for line in lines] == ["shard 2/2: samples 8/12", "shard 2/2: samples 12/12"]
     assert re.fullmatch(r"\d+ s left", lines[0].rpartition(", ")[2]) and lines[1].endswith(", 0 s left")
 
 
