@@ -7,9 +7,7 @@ those that hold times (`trust.project.CLOCKS`). `--small` leaves the laboratory 
 """
 
 import argparse
-import os
 import re
-import signal
 import tempfile
 import time
 from collections.abc import Mapping
@@ -54,12 +52,12 @@ def parted(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
 
 
 def interrupted(project: Project, *arguments: str, after: float, **changed: str) -> None:
-    """Run Snakemake, as if Ctrl-C were pressed when a share of the jobs is done, then once more to the end."""
+    """Run Snakemake, which is told to end when a share of the jobs is done, then once more to the end."""
     process, said = project.start(*arguments, **changed), project.folder / "snakemake.txt"
     while process.poll() is None:
         counts = re.findall(r"(\d+) of (\d+) steps", said.read_text("utf-8", "replace"))
         if counts and int(counts[-1][0]) >= after * int(counts[-1][1]):
-            os.killpg(process.pid, signal.SIGINT)
+            process.terminate()
             break
         time.sleep(0.2)
     if not process.wait():
