@@ -26,7 +26,7 @@ from pnapo.needs import MADE, missing, record_of, told
 from pnapo.orphans import cancel_orphans
 from pnapo.owner import VARIABLE
 from pnapo.provenance import save as save_provenance
-from pnapo.restart import end_orderly, forget, take_over
+from pnapo.restart import end_orderly, forget, sweep, take_over
 
 min_version("9.27")
 
@@ -65,6 +65,7 @@ include: "rules/helpers/required.smk"
 
 onstart:
     cancel_orphans(os.getcwd(), logger.info)
+    sweep(CONFIG.results)
     end_orderly(workflow.scheduler, lambda: [job.pid for job in list(shell._processes.values())], logger.info)
 
 

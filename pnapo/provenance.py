@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pnapo.artifacts import read_json, read_record, sha256, write_record, write_text
 from pnapo.errors import UserError
 
+NAME = "provenance.json"
 FORMAT = 6  # of Snakemake's records, as Snakemake 9.27 writes them
 FOLDER = Path(".snakemake") / "metadata"
 ENVIRONMENT = "conda_env"  # the same long text in most records

@@ -7,6 +7,7 @@ A killed Snakemake leaves its lock on the folder and, without a cluster, its run
 import atexit
 import fcntl
 import os
+import re
 import select
 import signal
 import threading
@@ -23,6 +24,7 @@ from pnapo.owner import PATIENCE, VARIABLE, Owner
 
 OWNERS = Path(".snakemake/owners")
 LOCKS = Path(".snakemake/locks")
+TEMPORARY = re.compile(r"\..*\.[0-9a-f]{12}\.tmp(\..*)?")  # as `pnapo.artifacts.atomic_path` calls them
 Log = Callable[[str], None]
 
 
@@ -110,13 +112,16 @@ def orphans(folder: str) -> list[Any]:
 
 
 def end_orphans(folder: str, log: Log = print) -> None:
-    """End the jobs that a killed run left, and wait until they have ended: what they have finished is kept."""
+    """End the jobs that a killed run left, and wait until they have ended: what they have finished is kept.
+
+    One that even SIGKILL does not end in a minute (it hangs in a disk that is gone) is left: it spoils no file.
+    """
     found = orphans(folder)
     if not found:
         return
     log(f"Ending {len(found)} processes that a killed Snakemake left: {', '.join(str(p.pid) for p in found)}")
     told, end = set(), time.monotonic() + PATIENCE
-    while found:
+    while found and time.monotonic() < end + 60:
         late = time.monotonic() > end
         for process in found:
             if late or process not in told:
@@ -131,6 +136,32 @@ def _signal(process: Any, number: int) -> None:
 
     with suppress(psutil.Error):
         process.send_signal(number)
+
+
+def sweep(results: Path | str) -> None:
+    """Remove the temporary files that killed jobs left below `results`; those that somebody here is writing stay.
+
+    To be called by a run that has not started any job yet. With another run at work in this folder, nothing.
+    """
+    own = Owner.this(os.getcwd())
+    if any(owner != own for owner in _owners().values()):
+        return
+    left = [Path(at, name) for at, _, names in os.walk(results) for name in names if TEMPORARY.fullmatch(name)]
+    used = _open_files() if left else set()
+    for path in left:
+        if str(path.resolve()) not in used:
+            path.unlink(missing_ok=True)
+
+
+def _open_files() -> set[str]:
+    """The files that this user's processes on this machine have open."""
+    import psutil
+
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            found.update(file.path for file in process.open_files())
+    return found
 
 
 def end_orderly(scheduler: Any, processes: Callable[[], list[int]], log: Log = print) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pandas as pd
 
 from pnapo.artifacts import read_json, read_manifest, read_table, read_tensors, verify_manifest
-from pnapo.artifacts.manifest import owners
+from pnapo.artifacts.manifest import listed_file, owners
 from pnapo.artifacts.seal import read_seal, seal_problem
 from pnapo.errors import UserError
 from pnapo.refusals import Refused
@@ -26,9 +26,9 @@ CHECKS = {
     "checkpoint": "pnapo.training.verify:verify_checkpoint",
     "images": "pnapo.artifacts.images:verify_images",
 }
-# In a results folder each of these must be proven by a manifest or a seal. Logs and Snakemake's benchmarks prove nothing.
-PROVEN = (".json", ".parquet", ".safetensors", ".csv")
-UNPROVEN = ("logs", "benchmarks", "metrics.json")
+# Results in formats that hold no seal: in a results folder, a manifest must list each. Logs and benchmarks prove nothing.
+TEXTS = (".csv", ".md", ".tex", ".html", ".svg", ".png")
+UNPROVEN = ("logs", "benchmarks")
 # What a job writes beside its manifest.json, and no rule names.
 BESIDE = ("compute.json", "timing.json", "cost.json", "images.parquet")
 
@@ -40,6 +40,8 @@ def verify(path: Path, results: Path | None = None) -> tuple[str, list[str]]:
     must be there and say the file's place. Raises UserError if it is none of these.
     """
     path = path / "manifest.json" if path.is_dir() else path
+    if results and path.suffix in TEXTS:
+        return "damaged", [f"{path}: no manifest lists it, so nothing proves it"]
     reader = _FILES.get(path.suffix)
     if reader is None:
         raise UserError(f"{path}: not an artefact; give a manifest or its folder, a table (.csv, .parquet) or tensors")
@@ -58,9 +60,9 @@ def inside(folder: Path) -> list[Path]:
     A manifest that another lists, as a pair set does its shards, is left to that one. Of files that no manifest lists, those
     with a seal and all tables; in a results folder, all that have to be proven. Raises UserError if there is nothing.
     """
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix in PROVEN and path.is_file()]
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix in (*_SEALED, *TEXTS) and path.is_file()]
     files = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    results, manifests, others, listed, doubtful = results_of(files), [], [], set(), set()
+    results, manifests, others, listed, doubtful = results_of(files), [], [], set(), {}
     if results:
         files = [path for path in files if _relative(path, results).parts[0] not in UNPROVEN]
     for path in files:
@@ -70,7 +72,7 @@ def inside(folder: Path) -> list[Path]:
             raise
         except UserError:
             manifest = {}
-            doubtful.add(path.parent if path.name == "manifest.json" else path.with_suffix(""))
+            doubtful[path] = _described_by(path)
         if "files" in manifest:
             listed |= {(path.parent / name).resolve() for name in manifest["files"]}
         if "files" in manifest or path.name == "manifest.json":
@@ -80,15 +82,22 @@ def inside(folder: Path) -> list[Path]:
 
     def left_to_another(path: Path) -> bool:
         """Whether a manifest answers for a file, or would if it were not damaged itself."""
-        lost = path.suffix in (".parquet", ".safetensors") and not doubtful.isdisjoint(
-            [path.with_suffix(""), *path.parents]
-        )
+        own = {path.with_suffix(""), *path.parents}
+        lost = path.name != "manifest.json" and any(own & about for other, about in doubtful.items() if other != path)
         return path.resolve() in listed or (lost and read_seal(path) is None)
 
     kept = [path for path in (*manifests, *others) if not left_to_another(path)]
     if not kept:
         raise UserError(f"{folder}: holds no manifest.json, nor does any folder below it")
     return kept
+
+
+def _described_by(manifest: Path) -> set[Path]:
+    """The folder, or the files without suffix, that a manifest is about which cannot be read any more."""
+    if manifest.name == "manifest.json":
+        return {manifest.parent}
+    name = manifest.name.removesuffix(".json").removesuffix(".manifest")
+    return {manifest.with_name(name), manifest.parent.with_name(name)}  # the curves lie beside the tables
 
 
 def results_of(files: Iterable[Path]) -> Path | None:
@@ -112,9 +121,9 @@ def remedy(path: Path, problem: str, results: Path | None = None) -> str:
     except UserError:
         listed = {}
     for name in listed:
-        if problem.startswith(f"{path.parent / name}: "):
+        if problem.startswith(f"{listed_file(path, name)}: "):
             owner = owners(path, name, listed)[0]
-    if path.name in BESIDE:
+    if path.name in BESIDE or path.suffix in (".svg", ".png"):
         owner = path.with_name("manifest.json")
     elif path.suffix == ".safetensors" and read_seal(path) is None:
         numbered = path.name.startswith(("shard-", "visit-"))

@@ -22,8 +22,8 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
         starter += ["-I", "-S", "pnapo/warm/client.py"]
         os.environ.setdefault("PNAPO_WARM_OWNER", str(os.getpid()))
 shell.prefix(
-    "set -euo pipefail; export PYTHONPATH=.; . rules/helpers/ended.sh; "
-    f'python() {{{{ {shlex.join(starter)} "$@" || ended $?; }}}}; '
+    "set -euo pipefail; export PYTHONPATH=.; . rules/helpers/job.sh; "
+    f'python() {{{{ job {shlex.join(starter)} "$@"; }}}}; '
 )
 
 DEVICE = CONFIG.device

@@ -279,6 +279,34 @@ def test_only_a_lock_whose_owner_is_certainly_gone_is_removed(locked):
     assert start() == ([], True)  # it is older than the one that was killed
 
 
+def test_what_killed_jobs_were_writing_is_removed_and_what_is_being_written_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    results = tmp_path / "results" / "deep"
+    writing = "import sys\nfrom pnapo.artifacts import atomic_path\nwith atomic_path(sys.argv[1]) as path: input()\n"
+    command = [sys.executable, "-c", writing]
+    names, processes = ("killed.json", "living.json"), []
+    for name in names:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        processes.append(subprocess.Popen([*command, str(results / name)], stdin=subprocess.PIPE, env=environment))
+    until(lambda: results.is_dir() and len(list(results.iterdir())) == 2)
+    processes[0].kill()
+    processes[0].wait()
+    for name in (".hidden.json", "a.0123456789ab.tmp.json", ".a.0123.tmp"):
+        (results / name).touch()
+    restart.OWNERS.mkdir(parents=True)
+    other = restart.OWNERS / "1.json"
+    other.write_text(str(replace(Owner.this(str(tmp_path)), pid=1)))
+    restart.sweep("results")
+    assert len(list(results.iterdir())) == 5  # another run is at work
+    other.unlink()
+    restart.sweep("results")
+    assert [path.name for path in results.iterdir() if "killed" in path.name] == [] and len(
+        list(results.iterdir())
+    ) == 4
+    processes[1].kill()
+    processes[1].wait()
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(VARIABLE, "")

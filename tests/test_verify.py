@@ -7,9 +7,20 @@ import pandas as pd
 import pytest
 import torch
 
-from pnapo.artifacts import write_csv, write_json, write_manifest, write_record, write_table, write_tensors, write_text
+from pnapo.artifacts import (
+    write_csv,
+    write_json,
+    write_listing,
+    write_manifest,
+    write_record,
+    write_table,
+    write_tensors,
+    write_text,
+)
 from pnapo.artifacts.images import encode_png, png_writer
 from pnapo.errors import UserError
+from pnapo.tables.terminal import show
+from pnapo.tables.write import write_all
 from pnapo.verify import CHECKS, _check, inside, remedy, results_of, verify
 
 
@@ -154,3 +165,33 @@ def test_a_damaged_manifest_is_named_alone(results):
     assert line.startswith(f"{manifest}: damaged") and line.endswith(
         f"delete {manifest} and run `snakemake -- {manifest}`"
     )
+
+
+def test_results_without_seals_are_proven_by_a_manifest_beside_them(results, monkeypatch):
+    frame, tables = pd.DataFrame({"run": ["a"], "mean": [0.25]}), results / "tables"
+    with monkeypatch.context() as patch:
+        patch.setenv("PNAPO_RESULTS", str(results))
+        write_json(results / "metrics.json", {"a": 0.25})
+        write_all(frame, tables / "main.csv", "A caption.", beside=[results / "metrics.json"])
+        write_csv(results / "curves" / "a.csv", frame)
+        write_listing(tables / "curves.manifest.json", "curves", ["../curves/a.csv"])
+    assert wrong(results) == []
+    listing = tables / "main.manifest.json"
+    for file in (tables / "main.csv", tables / "main.tex", results / "metrics.json"):
+        data = file.read_bytes()
+        file.write_bytes(data.replace(b"a", b"b"))
+        (line,) = wrong(results)
+        assert line.startswith(f"{file}: its content is not what") and f"delete {listing} and" in line
+        file.write_bytes(data)
+    listing.write_text(listing.read_text().replace("sha256", "sha257"))
+    (tables / "curves.manifest.json").write_text("")
+    assert {line.partition(": ")[0] for line in wrong(results)} == {
+        *(str(tables / f"{name}.manifest.json") for name in ("main", "curves")),
+        str(results / "metrics.json"),
+    }
+    monkeypatch.setenv("PNAPO_RESULTS", str(results))
+    listing.unlink()
+    with pytest.raises(UserError, match=r"main\.manifest\.json: no such file"):
+        show(tables / "main.csv")
+    (tables / "notes.md").write_text("mine")
+    assert f"{tables / 'notes.md'}: no manifest lists it, so nothing proves it" in "\n".join(wrong(results))

@@ -3,7 +3,7 @@
 It runs from nothing in one folder, then in another with another path, hash seed, locale, time zone, scheduler and number of
 cores, interrupted once. A training and all before it run in plain processes. Copies of the finished folder then make again
 what another number of shards, another batch size or two processes in training touch. Files are compared by SHA-256, all but
-those that hold times (`trust.project.CLOCKS`). `--small` leaves the laboratory and plain processes out.
+those that hold times, as `pnapo diff` leaves them out. `--small` leaves the laboratory and plain processes out.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from pnapo.diff.story import place
 from trust.project import Project
 from trust.promise import RESULTS, Promise, record
 
@@ -44,8 +45,8 @@ def configuration(folder: Path, small: bool) -> Path:
 
 
 def parted(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
-    """Where two lists of hashes first part, in words; empty if they are the same."""
-    for name in sorted(ours.keys() | theirs.keys()):
+    """Where two lists of hashes first part, in the order of the story; empty if they are the same."""
+    for name in sorted(ours.keys() | theirs.keys(), key=place):
         if ours.get(name) != theirs.get(name):
             return f"{name} {'differs' if name in ours and name in theirs else 'is in one of them alone'}"
     return ""
@@ -53,7 +54,7 @@ def parted(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
 
 def interrupted(project: Project, *arguments: str, after: float, **changed: str) -> None:
     """Run Snakemake, which is told to end when a share of the jobs is done, then once more to the end."""
-    process, said = project.start(*arguments, **changed), project.folder / "snakemake.txt"
+    process, said = project.start(*arguments, **changed), project.folder / "screen.txt"
     while process.poll() is None:
         counts = re.findall(r"(\d+) of (\d+) steps", said.read_text("utf-8", "replace"))
         if counts and int(counts[-1][0]) >= after * int(counts[-1][1]):

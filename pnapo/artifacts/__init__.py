@@ -1,7 +1,15 @@
 """Files that are whole or not there: atomic writes, tables, tensors and manifests."""
 
 from pnapo.artifacts.files import atomic_path, files_of, prompt_id, prompt_of, read_json, sha256, write_json, write_text
-from pnapo.artifacts.manifest import read_manifest, require_intact, verify_manifest, write_manifest
+from pnapo.artifacts.manifest import (
+    listing_of,
+    read_manifest,
+    require_intact,
+    require_listed,
+    verify_manifest,
+    write_listing,
+    write_manifest,
+)
 from pnapo.artifacts.records import read_record, write_record
 from pnapo.artifacts.seal import require_seal
 from pnapo.artifacts.tables import read_table, table_writer, write_csv, write_table
@@ -10,6 +18,7 @@ from pnapo.artifacts.tensors import read_metadata, read_tensors, tensor_writer, 
 __all__ = [
     "atomic_path",
     "files_of",
+    "listing_of",
     "prompt_id",
     "prompt_of",
     "read_json",
@@ -19,6 +28,7 @@ __all__ = [
     "read_table",
     "read_tensors",
     "require_intact",
+    "require_listed",
     "require_seal",
     "sha256",
     "table_writer",
@@ -27,6 +37,7 @@ __all__ = [
     "write_checkpoint",
     "write_csv",
     "write_json",
+    "write_listing",
     "write_manifest",
     "write_record",
     "write_table",

@@ -3,6 +3,7 @@
 Snakemake sees only the manifest and compares it by content; nothing in it varies between two identical runs.
 """
 
+import os
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from pnapo.artifacts.files import sha256, sha256_once
 from pnapo.artifacts.records import read_record, write_record
+from pnapo.artifacts.seal import place_of, results_folder
 from pnapo.errors import UserError
 
 NAME = "manifest.json"
@@ -17,25 +19,31 @@ _PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors", "numpy
 
 
 def write_manifest(
-    path: Path | str, kind: str, settings: Mapping[str, Any], files: Sequence[str], **extra: Any
+    path: Path | str,
+    kind: str,
+    settings: Mapping[str, Any],
+    files: Sequence[str],
+    packages: Sequence[str] = _PACKAGES,
+    **extra: Any,
 ) -> Path:
     """Write the manifest of `files` (paths relative to its folder) and return its path.
 
-    `path` is the manifest's own path, or the folder it lies in.
+    `path` is the manifest's own path, or the folder it lies in; `packages` are those whose versions it records.
     """
     path = Path(path)
     path = path if path.suffix == ".json" else path / NAME
     listed = {}
     for name in sorted(files):
-        file = path.parent / name
+        file = listed_file(path, name)
         listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
-    write_record(path, {"kind": kind, "settings": dict(settings), "files": listed, "versions": versions(), **extra})
+    about = {"kind": kind, "settings": dict(settings), "files": listed, "versions": versions(packages), **extra}
+    write_record(path, about)
     return path
 
 
-def versions() -> dict[str, str]:
-    """The packages that results may depend on."""
-    return {package: version(package) for package in _PACKAGES}
+def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
+    """The versions of packages, by default of those that results may depend on."""
+    return {package: version(package) for package in packages}
 
 
 def read_manifest(path: Path | str, kind: str | None = None) -> dict[str, Any]:
@@ -94,14 +102,39 @@ def require_intact(path: Path | str, kind: str | None = None, only: Iterable[str
 def owners(path: Path | str, name: str, listed: Container[str]) -> list[Path]:
     """The manifests to delete so that a listed file is made again, the innermost first.
 
-    A manifest that lists shards lists their manifests too: what has one of its own is made again by that.
+    A manifest that lists shards lists their manifests too, shard.json beside shard.safetensors: they are made again by those.
     """
-    own = Path(name).with_suffix(".json").as_posix()
-    return [*([Path(path).parent / own] if own in listed else []), Path(path)]
+    pair = [Path(name).with_suffix(suffix).as_posix() for suffix in (".json", ".safetensors")]
+    return [*([Path(path).parent / pair[0]] if all(one in listed for one in pair) else []), Path(path)]
+
+
+def listed_file(manifest: Path, name: str) -> Path:
+    """The path of a file that a manifest lists, without `..`."""
+    return Path(os.path.normpath(manifest.parent / name)) if ".." in name else manifest.parent / name
+
+
+def write_listing(path: Path | str, kind: str, files: Sequence[str]) -> Path:
+    """Write the manifest of results in formats that hold no seal (CSV, Markdown, a page): hashes alone."""
+    return write_manifest(path, kind, {}, files, packages=())
+
+
+def listing_of(table: Path | str) -> Path:
+    """The manifest that vouches for a table of results: main.manifest.json for main.csv, main.md and main.tex."""
+    return Path(table).with_suffix(f".{NAME}")
+
+
+def require_listed(table: Path | str) -> None:
+    """A table of results must be what the manifest beside it lists; a user's own, outside of results, need have none.
+
+    Raises UserError that names the table if it is damaged, or the manifest if that is.
+    """
+    listing = listing_of(table)
+    if listing.exists() or place_of(table, results_folder()):
+        require_intact(listing, only=[Path(table).name])
 
 
 def _problem(manifest: Path, name: str, entry: Mapping[str, Any], digest: Callable[[Path], str]) -> str | None:
-    file = manifest.parent / name
+    file = listed_file(manifest, name)
     if not file.is_file():
         return f"{file}: missing"
     if file.stat().st_size != entry["bytes"]:

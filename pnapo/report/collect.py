@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from pnapo.artifacts import read_table
+from pnapo.artifacts import read_table, require_intact, require_listed
 from pnapo.config import label_table, load_config, resolve_run, runs_on, validate
 from pnapo.config.schema import Config, Run
 from pnapo.errors import UserError
@@ -92,6 +92,7 @@ def read_config(text: str) -> Config:
 def read_csv(path: Path) -> pd.DataFrame:
     """A table of R/tables. Names stay text, whatever they look like."""
     names = ("backbone", "run", "opponent", "testset", "metric", "task", "step")
+    require_listed(path)
     try:
         frame = pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values={})
     except FileNotFoundError:
@@ -172,6 +173,8 @@ def collect(folder: Path | str, config: Config) -> Results:
     for backbone in config.backbones:
         for name, run in runs_on(config, backbone).items():
             paths = [folder / "runs" / backbone / f"{name}-s{seed}" / "train_log.jsonl" for seed in run.seeds]
+            for path in paths:
+                require_intact(path.with_name("manifest.json"), "checkpoint", only=[path.name])
             logs[backbone, name] = [read_log(path) for path in paths]
         for run in runs_on(config, backbone).values():
             if (backbone, run.data, run.reward) not in labels:
