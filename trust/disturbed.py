@@ -33,7 +33,7 @@ class Disturbed(Project):
 
     def screen(self) -> str:
         """The end of what Snakemake said."""
-        return (self.folder / "snakemake.txt").read_text("utf-8", "replace")[-3000:]
+        return (self.folder / "screen.txt").read_text("utf-8", "replace")[-3000:]
 
     def jobs(self, snakemake: subprocess.Popen) -> list[Job]:
         """The jobs that run now."""
