@@ -15,10 +15,8 @@ from pnapo.artifacts.seal import place_of, results_folder
 from pnapo.errors import UserError
 
 NAME = "manifest.json"
-_BESIDE = (
-    "table",
-    "report",
-)  # kinds whose manifest also vouches for a file beside its folder: metrics.json, report.html
+# Kinds whose manifest vouches for files beside its folder too: metrics.json, curves, the page.
+_BESIDE = ("table", "curves", "report")
 _PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors", "numpy")
 
 
