@@ -174,7 +174,21 @@ class Images:
 
     def map(self, work: Callable[[np.ndarray], Made]) -> Iterator[Made]:
         """`work(pixels)` of every image, in order, done by threads somewhat before it is asked for."""
-        return in_threads(lambda png: work(decode_png(png)), self.encoded())
+
+        def one(found: tuple[str, bytes]) -> Made:
+            try:
+                pixels = decode_png(found[1])
+            except (*BROKEN, TypeError) as error:
+                raise UserError(
+                    f"{found[0]}: not a readable image ({why_broken(error)}); make the images again"
+                ) from None
+            return work(pixels)
+
+        return in_threads(one, zip(self._places(), self.encoded()))
+
+    def _places(self) -> Iterator[str]:
+        for file in self._files:
+            yield from (f"{file}, row {row}" for row in range(pq.read_metadata(file).num_rows))
 
     def encoded(self) -> Iterator[bytes]:
         """Every image as the PNG that it is stored as."""

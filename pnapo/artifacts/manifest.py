@@ -52,6 +52,9 @@ def read_manifest(path: Path | str, kind: str | None = None) -> dict[str, Any]:
     parts = {"kind": str, "settings": dict, "files": dict}
     if not all(isinstance(manifest.get(part), kind) for part, kind in parts.items()):
         raise UserError(f"{path}: not a manifest (it needs kind, settings and files)")
+    beside = not manifest[
+        "settings"
+    ]  # a listing, from which nothing is read: it vouches for files beside its folder, too
     for name, entry in manifest["files"].items():
         if (
             not isinstance(entry, dict)
@@ -59,7 +62,7 @@ def read_manifest(path: Path | str, kind: str | None = None) -> dict[str, Any]:
             or not isinstance(entry.get("sha256"), str)
         ):
             raise UserError(f"{path}: not a manifest (each of its files needs sha256 and bytes)")
-        if not is_inside(name):
+        if not is_inside(name.removeprefix("../") if beside else name):
             raise UserError(f"{path}: lists {name!r}, which is not a file of its folder; delete it and run again")
     if kind and manifest["kind"] != kind:
         raise UserError(f"{path}: describes {manifest['kind']!r}, but {kind!r} is needed here")
@@ -68,13 +71,9 @@ def read_manifest(path: Path | str, kind: str | None = None) -> dict[str, Any]:
 
 def is_inside(name: Any) -> bool:
     """Whether a name from a file is that of a path below a folder: relative, and never up."""
-    return (
-        isinstance(name, str)
-        and "\0" not in name
-        and bool(name)
-        and not Path(name).is_absolute()
-        and ".." not in Path(name).parts
-    )
+    if not isinstance(name, str) or not name or "\0" in name:
+        return False
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def verify_manifest(path: Path | str, kind: str | None = None) -> list[str]:
