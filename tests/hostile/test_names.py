@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pnapo.artifacts import read_json, read_manifest, write_json, write_manifest
-from pnapo.artifacts.manifest import is_inside
+from pnapo.artifacts.manifest import LISTINGS, is_inside
 from pnapo.errors import UserError
 from pnapo.pairs.store import read_pairs_manifest
 
@@ -22,7 +22,7 @@ def test_a_manifest_lists_no_file_outside_its_folder(tmp_path: Path, name: str) 
     with pytest.raises(UserError, match="is not a file of its folder"):
         read_manifest(tmp_path / "in" / "manifest.json")
     assert is_inside("samples/a..b.json") and not is_inside(name)
-    write_json(tmp_path / "in" / "manifest.json", manifest | {"settings": {}})
+    write_json(tmp_path / "in" / "manifest.json", manifest | {"kind": LISTINGS[0]})
     if name == "../secret":  # a listing of tables vouches for what lies beside their folder, too
         read_manifest(tmp_path / "in" / "manifest.json")
     else:
