@@ -73,13 +73,9 @@ def read_manifest(path: Path | str, kind: str | None = None) -> dict[str, Any]:
 
 def is_inside(name: Any) -> bool:
     """Whether a name from a file is that of a path below a folder: relative, and never up."""
-    return (
-        isinstance(name, str)
-        and "\0" not in name
-        and bool(name)
-        and not Path(name).is_absolute()
-        and ".." not in Path(name).parts
-    )
+    if not isinstance(name, str) or not name or "\0" in name:
+        return False
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def verify_manifest(path: Path | str, kind: str | None = None) -> list[str]:
