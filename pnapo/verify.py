@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pandas as pd
 
 from pnapo.artifacts import read_json, read_manifest, read_table, read_tensors, verify_manifest
-from pnapo.artifacts.manifest import listed_file, owners
+from pnapo.artifacts.manifest import owners
 from pnapo.artifacts.seal import read_seal, seal_problem
 from pnapo.errors import UserError
 from pnapo.refusals import Refused
@@ -96,8 +96,7 @@ def _described_by(manifest: Path) -> set[Path]:
     """The folder, or the files without suffix, that a manifest is about which cannot be read any more."""
     if manifest.name == "manifest.json":
         return {manifest.parent}
-    name = manifest.name.removesuffix(".json").removesuffix(".manifest")
-    return {manifest.with_name(name), manifest.parent.with_name(name)}  # the curves lie beside the tables
+    return {manifest.with_name(manifest.name.removesuffix(".json").removesuffix(".manifest"))}
 
 
 def results_of(files: Iterable[Path]) -> Path | None:
@@ -121,7 +120,7 @@ def remedy(path: Path, problem: str, results: Path | None = None) -> str:
     except UserError:
         listed = {}
     for name in listed:
-        if problem.startswith(f"{listed_file(path, name)}: "):
+        if problem.startswith(f"{path.parent / name}: "):
             owner = owners(path, name, listed)[0]
     if path.name in BESIDE or path.suffix in (".svg", ".png"):
         owner = path.with_name("manifest.json")

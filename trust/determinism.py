@@ -3,7 +3,7 @@
 It runs from nothing in one folder, then in another with another path, hash seed, locale, time zone, scheduler and number of
 cores, interrupted once. A training and all before it run in plain processes. Copies of the finished folder then make again
 what another number of shards, another batch size or two processes in training touch. Files are compared by SHA-256, all but
-those that hold times (`trust.project.CLOCKS`). `--small` leaves the laboratory and plain processes out.
+those that hold times (`pnapo.diff.story.CLOCKS`). `--small` leaves the laboratory and plain processes out.
 """
 
 import argparse

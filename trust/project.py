@@ -7,11 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pnapo.diff.story import is_clock
+
 ROOT = Path(__file__).parents[1]
 COPIED = ("Snakefile", "rules", "profiles", "envs", "pnapo", "workflow_scripts")
-# What says when and how fast something was made, or shows it: logs, times, and the tables and the page made of times.
-CLOCKS = {"logs", "benchmarks", "compute.json", "speed.jsonl", "timing.json", "provenance.json", "report.html"}
-CLOCKS |= {f"compute.{suffix}" for suffix in ("csv", "md", "tex")}
 
 
 class Project:
@@ -28,11 +27,16 @@ class Project:
         shutil.copy(config, folder / "config.yaml")
         (folder / "assets").symlink_to(ROOT / "assets")
 
+    @classmethod
+    def there(cls, folder: Path) -> "Project":
+        """A project that was made before."""
+        found = object.__new__(cls)
+        found.folder = folder
+        return found
+
     def fork(self, folder: Path) -> "Project":
         """A copy with everything that was made."""
-        made = object.__new__(Project)
-        made.folder = Path(shutil.copytree(self.folder, folder, symlinks=True))
-        return made
+        return Project.there(Path(shutil.copytree(self.folder, folder, symlinks=True)))
 
     def start(self, *arguments: str, log: str = "snakemake.txt", **changed: str) -> subprocess.Popen:
         """Start Snakemake here in a session of its own, its output added to `log`, with a changed environment."""
@@ -54,5 +58,5 @@ class Project:
         """The SHA-256 of every result, by its path, but of clocks."""
         results = self.folder / "results"
         files = (path for path in sorted(results.rglob("*")) if path.is_file())
-        kept = [path for path in files if not CLOCKS & set(path.relative_to(results).parts)]
+        kept = [path for path in files if not is_clock(path.relative_to(results).as_posix())]
         return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}

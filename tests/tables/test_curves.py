@@ -13,7 +13,7 @@ def test_a_runs_log_becomes_a_table(tmp_path, script):
         '{"step": 0, "loss": 0.69, "margin": null}\n{"step": 1, "loss": 0.5, "margin": 2}\n'
     )
     write_manifest(folder, "checkpoint", {}, ["train_log.jsonl"])
-    listing = tmp_path / "tables" / "curves.manifest.json"
+    listing = tmp_path / "curves.manifest.json"
     script("curves", "--runs", folder / "manifest.json", "--out", tmp_path / "curves", "--manifest", listing)
     assert verify_manifest(listing, "curves") == []
     assert (tmp_path / "curves" / "flux-dpo-s1.csv").read_text() == "step,loss,margin\n0,0.69,\n1,0.5,2.0\n"
