@@ -152,7 +152,11 @@ def test_what_nothing_proves_is_named_in_results_and_its_owner_is_to_be_deleted(
     (results / "images").mkdir()
     pd.DataFrame({"a": [1]}).to_parquet(results / "images" / "images.parquet")
     manifest = results / "images" / "manifest.json"
-    first, second = sorted(wrong(results))
+    (results / "prompts").mkdir()
+    embeddings = results / "prompts" / "embeddings.safetensors"
+    embeddings.write_bytes(b"")
+    first, third, second = sorted(wrong(results))
+    assert third.endswith(f"delete {embeddings} and run `snakemake -- {embeddings}`")
     assert "has no seal" in second and second.endswith(f"delete {file} and run `snakemake -- {file}`")
     assert "images.parquet" in first and first.endswith(f"delete {manifest} and run `snakemake -- {manifest}`")
 

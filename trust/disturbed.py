@@ -14,11 +14,10 @@ from typing import NamedTuple
 
 import psutil
 
+from pnapo.diff.story import is_clock
+
 ROOT = Path(__file__).parents[1]
 COPIED = ("Snakefile", "rules", "profiles", "envs", "pnapo", "workflow_scripts")
-# What says when and how fast something was made, or shows it.
-CLOCKS = {"logs", "benchmarks", "compute.json", "speed.jsonl", "timing.json", "provenance.json", "report.html"}
-CLOCKS |= {f"compute.{suffix}" for suffix in ("csv", "md", "tex")}
 
 
 class Job(NamedTuple):
@@ -107,5 +106,5 @@ class Disturbed:
         """The SHA-256 of every result by its path, hidden ones too, but of clocks."""
         results = self.folder / "results"
         files = (path for path in sorted(results.rglob("*")) if path.is_file())
-        kept = [path for path in files if not CLOCKS & set(path.relative_to(results).parts)]
+        kept = [path for path in files if not is_clock(path.relative_to(results).as_posix())]
         return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}

@@ -123,7 +123,10 @@ def test_same_bytes_twice_and_no_stale_figures(build, results):
             r"pnapo-s1.*16 bytes instead",
         ),
         (lambda r: write_csv(r / "tables" / "main.csv", pd.DataFrame({"a": [1]})), r"main\.csv: \d+ bytes instead of"),
-        (lambda r: (r / "images/sd3/base/geneval/images.parquet").write_bytes(b"PAR1"), r"base/geneval.*4 bytes instead"),
+        (
+            lambda r: (r / "images/sd3/base/geneval/images.parquet").write_bytes(b"PAR1"),
+            r"base/geneval.*4 bytes instead",
+        ),
         (lambda r: (r / "testsets/freeform.parquet").unlink(), r"freeform\.parquet: no such file"),
     ],
 )

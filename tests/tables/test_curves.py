@@ -1,3 +1,5 @@
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -24,7 +26,8 @@ def test_a_damaged_log_is_named(tmp_path):
     log = tmp_path / "train_log.jsonl"
     log.write_text('{"step": 0, "loss": 0.69}\n')
     write_manifest(tmp_path, "checkpoint", {}, [log.name])
+    whole = shutil.copytree(tmp_path, tmp_path / "whole")
     log.write_text('{"step": 0, "loss": 0.68}\n')
     with pytest.raises(UserError, match=r"train_log\.jsonl: its content is not what"):
-        write_curves([tmp_path], tmp_path / "curves", tmp_path / "curves.manifest.json")
+        write_curves([whole, tmp_path], tmp_path / "curves", tmp_path / "curves.manifest.json")
     assert not (tmp_path / "curves").exists()
