@@ -3,13 +3,11 @@
 It runs from nothing in one folder, then in another with another path, hash seed, locale, time zone, scheduler and number of
 cores, interrupted once. A training and all before it run in plain processes. Copies of the finished folder then make again
 what another number of shards, another batch size or two processes in training touch. Files are compared by SHA-256, all but
-those that hold times (`pnapo.diff.story.CLOCKS`). `--small` leaves the laboratory and plain processes out.
+those that hold times, as `pnapo diff` leaves them out. `--small` leaves the laboratory and plain processes out.
 """
 
 import argparse
-import os
 import re
-import signal
 import tempfile
 import time
 from collections.abc import Mapping
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from pnapo.diff.story import place
 from trust.project import Project
 from trust.promise import RESULTS, Promise, record
 
@@ -46,20 +45,20 @@ def configuration(folder: Path, small: bool) -> Path:
 
 
 def parted(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
-    """Where two lists of hashes first part, in words; empty if they are the same."""
-    for name in sorted(ours.keys() | theirs.keys()):
+    """Where two lists of hashes first part, in the order of the story; empty if they are the same."""
+    for name in sorted(ours.keys() | theirs.keys(), key=place):
         if ours.get(name) != theirs.get(name):
             return f"{name} {'differs' if name in ours and name in theirs else 'is in one of them alone'}"
     return ""
 
 
 def interrupted(project: Project, *arguments: str, after: float, **changed: str) -> None:
-    """Run Snakemake, as if Ctrl-C were pressed when a share of the jobs is done, then once more to the end."""
-    process, said = project.start(*arguments, **changed), project.folder / "snakemake.txt"
+    """Run Snakemake, which is told to end when a share of the jobs is done, then once more to the end."""
+    process, said = project.start(*arguments, **changed), project.folder / "screen.txt"
     while process.poll() is None:
         counts = re.findall(r"(\d+) of (\d+) steps", said.read_text("utf-8", "replace"))
         if counts and int(counts[-1][0]) >= after * int(counts[-1][1]):
-            os.killpg(process.pid, signal.SIGINT)
+            process.terminate()
             break
         time.sleep(0.2)
     if not process.wait():

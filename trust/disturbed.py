@@ -1,11 +1,8 @@
 """A copy of the project whose workflow runs, is watched, and can be hit."""
 
-import hashlib
 import json
 import os
-import shutil
 import subprocess
-import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,10 +11,7 @@ from typing import NamedTuple
 
 import psutil
 
-from pnapo.diff.story import is_clock
-
-ROOT = Path(__file__).parents[1]
-COPIED = ("Snakefile", "rules", "profiles", "envs", "pnapo", "workflow_scripts")
+from trust.project import Project
 
 
 class Job(NamedTuple):
@@ -27,32 +21,15 @@ class Job(NamedTuple):
     process: psutil.Process
 
 
-class Disturbed:
-    """The sources and a configuration in a folder of their own, and one Snakemake at a time; the shipped weights are linked.
+class Disturbed(Project):
+    """A project in which one Snakemake runs at a time.
 
     The warm process belongs to this program, so that it need not import the libraries again after every kill.
     """
 
-    def __init__(self, folder: Path, config: Path):
-        self.folder = folder
-        folder.mkdir(parents=True)
-        for name in COPIED:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(ROOT / name, folder / name)
-        shutil.copy(config, folder / "config.yaml")
-        (folder / "assets").symlink_to(ROOT / "assets")
-
-    def start(self, targets: Sequence[str] = ()) -> subprocess.Popen:
-        """Start the workflow, in a process group of its own, as a user does."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *(["--", *targets] if targets else [])]
-        environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
-        environment |= {"XDG_CACHE_HOME": str(self.folder / ".cache"), "PNAPO_WARM_OWNER": str(os.getpid())}
-        with open(self.folder / "screen.txt", "ab") as screen:
-            return subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdout=screen, stderr=screen, start_new_session=True
-            )
+    def again(self, targets: Sequence[str] = ()) -> subprocess.Popen:
+        """Start the workflow with two cores, as a user does; of `targets`, if there are some."""
+        return self.start("--cores", "2", *(["--", *targets] if targets else []))
 
     def screen(self) -> str:
         """The end of what Snakemake said."""
@@ -101,10 +78,3 @@ class Disturbed:
                     if "/" not in name:
                         (path.parent / name).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
-
-    def hashes(self) -> dict[str, str]:
-        """The SHA-256 of every result by its path, hidden ones too, but of clocks."""
-        results = self.folder / "results"
-        files = (path for path in sorted(results.rglob("*")) if path.is_file())
-        kept = [path for path in files if not is_clock(path.relative_to(results).as_posix())]
-        return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}

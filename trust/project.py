@@ -1,12 +1,12 @@
 """A copy of the project in a folder of its own, in which Snakemake runs as a user runs it."""
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from pnapo.artifacts import sha256
 from pnapo.diff.story import is_clock
 
 ROOT = Path(__file__).parents[1]
@@ -38,12 +38,12 @@ class Project:
         """A copy with everything that was made."""
         return Project.there(Path(shutil.copytree(self.folder, folder, symlinks=True)))
 
-    def start(self, *arguments: str, log: str = "snakemake.txt", **changed: str) -> subprocess.Popen:
-        """Start Snakemake here in a session of its own, its output added to `log`, with a changed environment."""
+    def start(self, *arguments: str, **changed: str) -> subprocess.Popen:
+        """Start Snakemake here in a process group of its own, its output added to screen.txt, with a changed environment."""
         command = [sys.executable, "-m", "snakemake", *arguments]
         environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
         environment |= {"XDG_CACHE_HOME": str(self.folder / ".cache"), "PNAPO_WARM_OWNER": str(os.getpid()), **changed}
-        with open(self.folder / log, "ab") as handle:
+        with open(self.folder / "screen.txt", "ab") as handle:
             return subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdout=handle, stderr=handle, start_new_session=True
             )
@@ -51,12 +51,11 @@ class Project:
     def run(self, *arguments: str, **changed: str) -> None:
         """Run Snakemake to its end. Raises RuntimeError with the end of what it said if it fails."""
         if self.start(*arguments, **changed).wait():
-            told = (self.folder / "snakemake.txt").read_text("utf-8", "replace")
+            told = (self.folder / "screen.txt").read_text("utf-8", "replace")
             raise RuntimeError(f"{self.folder}: the workflow failed\n{told[-4000:]}")
 
     def hashes(self) -> dict[str, str]:
-        """The SHA-256 of every result, by its path, but of clocks."""
+        """The SHA-256 of every result by its path, hidden ones too, but of clocks (`pnapo.diff.story`)."""
         results = self.folder / "results"
-        files = (path for path in sorted(results.rglob("*")) if path.is_file())
-        kept = [path for path in files if not is_clock(path.relative_to(results).as_posix())]
-        return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+        files = {path.relative_to(results).as_posix(): path for path in sorted(results.rglob("*")) if path.is_file()}
+        return {name: sha256(path) for name, path in files.items() if not is_clock(name)}

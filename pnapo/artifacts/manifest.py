@@ -16,6 +16,7 @@ from pnapo.artifacts.seal import place_of, results_folder
 from pnapo.errors import UserError
 
 NAME = "manifest.json"
+LISTINGS = ("table", "curves", "report")  # the kinds that `write_listing` writes
 _PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors", "numpy")
 
 
@@ -62,7 +63,8 @@ def read_manifest(path: Path | str, kind: str | None = None) -> dict[str, Any]:
             or not isinstance(entry.get("sha256"), str)
         ):
             raise UserError(f"{path}: not a manifest (each of its files needs sha256 and bytes)")
-        if not is_inside(name):
+        # What a listing vouches for may lie beside its folder, as report.html beside report/.
+        if not is_inside(name.removeprefix("../") if manifest["kind"] in LISTINGS else name):
             raise UserError(f"{path}: lists {name!r}, which is not a file of its folder; delete it and run again")
     if kind and manifest["kind"] != kind:
         raise UserError(f"{path}: describes {manifest['kind']!r}, but {kind!r} is needed here")

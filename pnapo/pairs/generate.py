@@ -20,7 +20,7 @@ from pnapo.errors import UserError
 from pnapo.flow.random import prior_noise
 from pnapo.pairs.embeddings import Embeddings
 from pnapo.pairs.sampler import sample
-from pnapo.pairs.shards import SAMPLE_SETTINGS, Shard, part_of, slice_of, write_shard
+from pnapo.pairs.shards import SAMPLE_SETTINGS, Shard, part_of, shard_writer, slice_of
 
 
 def noises(seed: int, prompt_ids: list[str], samples: int, shape: tuple[int, ...]) -> torch.Tensor:
@@ -77,15 +77,14 @@ def generate_shard(
     null = embeddings.null()
     made_from = [made_with, dict(backbone.scheduler_config), ids, digest_of(null), digest_of(embeddings.rows(ids[:1]))]
 
-    noise = noises(settings.seed, ids, settings.samples, backbone.latent_shape)
-    latent = torch.empty_like(noise)
-    samples, latents = noise.flatten(0, 1), latent.flatten(0, 1)  # one row each sample, prompt by prompt
+    count, shape = settings.samples, tuple(backbone.latent_shape)
 
     def make(rows: range) -> dict[str, torch.Tensor]:
-        owners = [ids[row // settings.samples] for row in rows]
+        owners = [ids[row // count] for row in rows]
+        drawn = [prior_noise(settings.seed, owner, row % count, shape) for owner, row in zip(owners, rows)]
         found = sample(
             backbone,
-            samples[rows.start : rows.stop],
+            torch.from_numpy(np.stack(drawn)),
             embeddings.rows(owners),
             steps=settings.steps,
             guidance=settings.guidance,
@@ -98,8 +97,17 @@ def generate_shard(
             raise UserError(f"{out}: the model made a latent that is not finite for prompts {some} …")
         return {"latent": found}
 
-    told = f"shard {shard + 1}/{settings.shards}: samples"
-    with parts_of(out, made_from, __file__, log) as parts:
-        for rows, part in parts.each(len(samples), settings.batch, make, told):
-            latents[rows.start : rows.stop] = part["latent"]
-        write_shard(out, Shard(ids, noise, latent), made_with, settings.seed, part_of(listed, whole))
+    told, first, begun = f"shard {shard + 1}/{settings.shards}: samples", 0, torch.empty(0, *shape)
+    about = {"seed": settings.seed, "part": part_of(listed, whole)}
+    with (
+        parts_of(out, made_from, __file__, log) as parts,
+        shard_writer(out, ids, (count, *shape), made_with, **about) as put,
+    ):
+        for _, part in parts.each(len(ids) * count, settings.batch, make, told):
+            begun = torch.cat([begun, part["latent"]])
+            complete = len(begun) // count  # prompts of which all samples are there
+            if complete:
+                some, rows = ids[first : first + complete], begun[: complete * count]
+                noise = noises(settings.seed, some, count, shape)
+                put(first, Shard(some, noise, rows.view(complete, count, *shape)))
+            first, begun = first + complete, begun[complete * count :]

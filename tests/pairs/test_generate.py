@@ -13,7 +13,7 @@ from pnapo.errors import UserError
 from pnapo.flow.random import prior_noise
 from pnapo.pairs.embeddings import Embeddings, read_embeddings, write_embeddings
 from pnapo.pairs.generate import generate_shard
-from pnapo.pairs.shards import open_shard, slice_of
+from pnapo.pairs.shards import open_shard, slice_of, write_shard
 
 RING = [-0.5783073902130127, -0.7738774418830872, -0.5429865717887878, -0.5120069980621338]
 
@@ -150,6 +150,14 @@ def test_every_forward_pass_has_the_same_batch(world, tmp_path, samples, batch, 
     generate_shard(world.backbone, last, world.embeddings, settings, 0, tmp_path / "b.json", lambda line: None)
     alone, whole = open_shard(tmp_path / "b.json"), open_shard(tmp_path / "a.json")
     assert torch.equal(alone.latent[0], whole.latent[11]) and torch.equal(alone.noise[0], whole.noise[11])
+
+
+def test_a_shard_written_part_by_part_is_the_file_of_one_written_whole(made, tmp_path):
+    path = sorted((made.parent / "samples").glob("*.json"))[1]
+    content = read_manifest(path)
+    write_shard(tmp_path / path.name, open_shard(path), content["settings"], seed=0, part=content["part"])
+    for suffix in (".json", ".safetensors"):
+        assert (tmp_path / path.name).with_suffix(suffix).read_bytes() == path.with_suffix(suffix).read_bytes()
 
 
 def test_progress_says_what_is_left(world, tmp_path):
