@@ -14,8 +14,8 @@ rule kl_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     message:
         "Checking the paper's bound where it is known exactly"
     shell:
@@ -38,8 +38,8 @@ rule kl_world_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folders=[f"{CONFIG.results}/lab/{backbone}" for backbone in judged()],
         steps=CONFIG.pairs.steps,
@@ -76,8 +76,8 @@ rule claims_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folder=lambda wildcards: CONFIG.results,
         config=claims_settings,
@@ -108,8 +108,8 @@ rule regimes_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folder=lambda wildcards: CONFIG.results,
         config=claims_settings,
