@@ -19,7 +19,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 endif
 
-.PHONY: help setup reproduce lab test test-fast test-parity test-dvc test-slurm lint format lock docs readme findings bench bench-gpu trust world ship-world clean
+.PHONY: help setup reproduce lab test test-fast test-parity test-dvc test-slurm lint format lock docs readme findings bench bench-gpu trust chaos world ship-world clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -111,7 +111,12 @@ bench-gpu: setup ## the same at real size, where there is a GPU
 	@PYTHONPATH=. $(BIN)/python benchmarks/scoring.py --device cuda --images 64
 
 trust: setup ## try to break every promise of docs/reliability.md, and write what came out (hours)
+	@$(UV) pip install --quiet --python $(BIN)/python --target .cache/fuzz --no-deps --require-hashes \
+	  --requirement envs/fuzz/requirements.txt
 	@$(BIN)/python -m trust.run
+
+chaos: setup ## kill jobs and Snakemake at random moments, and compare with an undisturbed run (half an hour)
+	@$(BIN)/python -m trust.chaos
 
 world: setup ## train the embedded world's models from nothing (an hour and a half)
 	@$(BIN)/snakemake --cores $(CORES) --quiet host reason -- world

@@ -24,7 +24,9 @@ from pnapo.config.schema import WITHOUT_BETA
 from pnapo.errors import UserError
 from pnapo.needs import MADE, missing, record_of, told
 from pnapo.orphans import cancel_orphans
+from pnapo.owner import VARIABLE
 from pnapo.provenance import save as save_provenance
+from pnapo.restart import end_orderly, forget, sweep, take_over
 
 min_version("9.27")
 
@@ -64,6 +66,8 @@ include: "rules/helpers/required.smk"
 
 onstart:
     cancel_orphans(os.getcwd(), logger.info)
+    sweep(CONFIG.results)
+    end_orderly(workflow.scheduler, lambda: [job.pid for job in list(shell._processes.values())], logger.info)
 
 
 onsuccess:
@@ -116,3 +120,12 @@ rule all:
 
 if workflow.is_main_process:
     require_targets()
+    try:
+        if COMMAND and COMMAND.unlock:
+            forget()
+        elif not LOOKING:
+            take_over(logger.info)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+else:  # on a cluster, jobs outlive their Snakemake until the next one cancels them
+    os.environ.pop(VARIABLE, None)

@@ -43,7 +43,7 @@ def measure(model: str, count: int, side: int, device: str, root: Path) -> dict:
     import torch
     from PIL import Image
 
-    from pnapo.artifacts.images import Images, image_writer
+    from pnapo.artifacts.images import Images, encode_png, png_writer
     from pnapo.config.schema import Reward
     from pnapo.rewards import load_reward
 
@@ -53,8 +53,8 @@ def measure(model: str, count: int, side: int, device: str, root: Path) -> dict:
     images, files = pictures(count, side), [root / f"{number}.png" for number in range(count)]
     for image, file in zip(images, files):
         Image.fromarray(image).save(file)
-    with image_writer(root / "manifest.json", {}) as add:
-        add(prompts, [0] * count, np.stack(images))
+    with png_writer(root / "manifest.json", {}) as add:
+        add(prompts, [0] * count, list(map(encode_png, images)))
 
     # What hpsv2.score does at its first call, but for the download of weights that its checkpoint replaces anyway.
     torch.manual_seed(0)

@@ -7,10 +7,10 @@ import argparse
 import os
 import sys
 
-from pnapo.commands import config, exchange, generate, label, plan, provenance, score, study, table, train, verify
+from pnapo.commands import config, diff, exchange, generate, label, plan, provenance, score, study, table, train, verify
 
 # In the order of the help: your own files, what was made, the pipeline around it.
-COMMANDS = (generate, score, label, train, exchange, verify, table, study, config, plan, provenance)
+COMMANDS = (generate, score, label, train, exchange, verify, diff, table, study, config, plan, provenance)
 
 
 def _parser() -> argparse.ArgumentParser:

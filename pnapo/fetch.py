@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pnapo.artifacts import read_manifest, sha256, write_manifest
+from pnapo.artifacts.manifest import is_inside
 from pnapo.config.schema import Download
 from pnapo.errors import UserError
 from pnapo.needs import record_of
@@ -61,6 +62,9 @@ def _from_hub(wanted: Download, log: Callable[[str], None]) -> Path:
         chosen = [s for s in found.siblings if not wanted.files or any(fnmatch(s.rfilename, p) for p in wanted.files)]
         if not chosen:
             raise UserError(f"{wanted.repo}: has no file like {', '.join(wanted.files)} at revision {wanted.revision}")
+        strange = next((s.rfilename for s in chosen if not is_inside(s.rfilename)), None)
+        if strange is not None:
+            raise UserError(f"{wanted.repo}: lists {strange!r}, which is not a file of its folder; nothing was brought")
         _same_commit(wanted, found.sha)
         hashes = _expected(wanted, chosen)
         size = sum(sibling.size or 0 for sibling in chosen)

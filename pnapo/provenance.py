@@ -12,9 +12,10 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pnapo.artifacts import read_json, sha256, write_json, write_text
+from pnapo.artifacts import read_json, read_record, sha256, write_record, write_text
 from pnapo.errors import UserError
 
+NAME = "provenance.json"
 FORMAT = 6  # of Snakemake's records, as Snakemake 9.27 writes them
 FOLDER = Path(".snakemake") / "metadata"
 ENVIRONMENT = "conda_env"  # the same long text in most records
@@ -69,7 +70,7 @@ def save(path: Path | str) -> int:
             environments[record[ENVIRONMENT]] = text
         outputs.setdefault(output, {})[sha256(output)] = record
         count += 1
-    write_json(path, {"format": FORMAT, "environments": environments, "outputs": outputs})
+    write_record(path, {"format": FORMAT, "environments": environments, "outputs": outputs})
     return count
 
 
@@ -96,7 +97,7 @@ def restore(path: Path | str) -> Restored:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    saved = read_json(path)
-    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+    saved = read_record(path)
+    if saved.get("format") != FORMAT:
         raise UserError(f"{path}: not the records that this version saves; run `snakemake` to make it again")
     return saved

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from pnapo import gpus
 from pnapo.errors import UserError
+from pnapo.owner import end_with_owner
 from pnapo.refusals import refusal, tell
 from pnapo.text import presentable, redacted
 
@@ -25,7 +26,11 @@ ENVIRONMENT = {
 def guard(main: Callable[[], None]) -> None:
     """Call `main`; exit with one line on stderr for a UserError (with its status) and for what the system refuses.
 
+<<<<<<< HEAD
     A traceback comes before the line if PNAPO_DEBUG is set. No secrets are printed, not even in a traceback of our own faults.
+=======
+    A traceback comes before it if PNAPO_DEBUG is set. What is printed holds no secrets, nor do tracebacks of our own faults.
+>>>>>>> main
     """
     try:
         main()
@@ -50,6 +55,7 @@ def run(main: Callable[[], None]) -> None:
         main()
         _tell_cost()
 
+    end_with_owner()
     guard(costed)
 
 

@@ -1,15 +1,20 @@
 """Is it what it says? One check for each kind of artefact, by the kind in its manifest; of other kinds the hashes are checked.
 
-A check takes the path of a manifest and returns what is wrong, one line each that names the file.
+A check takes the path of a manifest and returns what is wrong, one line each that names the file. Files that no manifest
+lists are proven by their seal (`pnapo.artifacts.seal`).
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import unquote
 
 import pandas as pd
 
-from pnapo.artifacts import read_manifest, read_table, read_tensors, verify_manifest
+from pnapo.artifacts import read_json, read_manifest, read_table, read_tensors, verify_manifest
+from pnapo.artifacts.manifest import listed_file, owners
+from pnapo.artifacts.seal import read_seal, seal_problem
 from pnapo.errors import UserError
 from pnapo.refusals import Refused
 
@@ -21,19 +26,28 @@ CHECKS = {
     "checkpoint": "pnapo.training.verify:verify_checkpoint",
     "images": "pnapo.artifacts.images:verify_images",
 }
+# Results in formats that hold no seal: in a results folder, a manifest must list each. Logs and benchmarks prove nothing.
+TEXTS = (".csv", ".md", ".tex", ".html", ".svg", ".png")
+UNPROVEN = ("logs", "benchmarks")
+# What a job writes beside its manifest.json, and no rule names.
+BESIDE = ("compute.json", "timing.json", "cost.json", "images.parquet")
 
 
-def verify(path: Path) -> tuple[str, list[str]]:
-    """What a manifest, a table (.csv, .parquet) or a tensor file is, and what is wrong with it.
+def verify(path: Path, results: Path | None = None) -> tuple[str, list[str]]:
+    """What a manifest, a record (.json), a table (.csv, .parquet) or a tensor file is, and what is wrong with it.
 
-    A folder stands for the manifest in it. Raises UserError if it is none of these.
+    A folder stands for the manifest in it. `results` is the results folder that it is a part of, if it is known: then a seal
+    must be there and say the file's place. Raises UserError if it is none of these.
     """
     path = path / "manifest.json" if path.is_dir() else path
+    if results and path.suffix in TEXTS:
+        return "damaged", [f"{path}: no manifest lists it, so nothing proves it"]
     reader = _FILES.get(path.suffix)
     if reader is None:
         raise UserError(f"{path}: not an artefact; give a manifest or its folder, a table (.csv, .parquet) or tensors")
     try:
-        return reader(path)
+        problem = seal_problem(path, results) if path.is_file() and path.suffix in _SEALED else None
+        return ("damaged", [problem]) if problem else reader(path)
     except Refused:
         raise
     except UserError as error:
@@ -41,32 +55,94 @@ def verify(path: Path) -> tuple[str, list[str]]:
 
 
 def inside(folder: Path) -> list[Path]:
-    """The manifests below a folder that has none itself, and the tables that none of them lists.
+    """What is to be verified below a folder that has no manifest itself: manifests, and the files that none of them lists.
 
-    A manifest that another lists, as a pair set does its shards, is left to that one. Raises UserError if there are none.
+    A manifest that another lists, as a pair set does its shards, is left to that one. Of files that no manifest lists, those
+    with a seal and all tables; in a results folder, all that have to be proven. Raises UserError if there is nothing.
     """
-    found, listed = [], set()
-    for path in sorted(folder.rglob("*.json")):
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix in (*_SEALED, *TEXTS) and path.is_file()]
+    files = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    results, manifests, others, listed, doubtful = results_of(files), [], [], set(), {}
+    if results:
+        files = [path for path in files if _relative(path, results).parts[0] not in UNPROVEN]
+    for path in files:
         try:
-            files = read_manifest(path)["files"]
+            manifest = read_manifest(path) if path.suffix == ".json" else {}
+        except Refused:
+            raise
         except UserError:
-            if path.name != "manifest.json":
-                continue  # some other JSON
-            files = {}
-        found.append(path)
-        listed |= {(path.parent / name).resolve() for name in files}
-    tables = [path for kind in ("*.csv", "*.parquet") for path in sorted(folder.rglob(kind))]
-    hidden = [
-        path for path in (*found, *tables) if any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    kept = [path for path in (*found, *tables) if path.resolve() not in listed and path not in hidden]
+            manifest = {}
+            doubtful[path] = _described_by(path)
+        if "files" in manifest:
+            listed |= {(path.parent / name).resolve() for name in manifest["files"]}
+        if "files" in manifest or path.name == "manifest.json":
+            manifests.append(path)
+        elif path.suffix in (".csv", ".parquet") or results or read_seal(path):
+            others.append(path)
+
+    def left_to_another(path: Path) -> bool:
+        """Whether a manifest answers for a file, or would if it were not damaged itself."""
+        own = {path.with_suffix(""), *path.parents}
+        lost = path.name != "manifest.json" and any(own & about for other, about in doubtful.items() if other != path)
+        return path.resolve() in listed or (lost and read_seal(path) is None)
+
+    kept = [path for path in (*manifests, *others) if not left_to_another(path)]
     if not kept:
         raise UserError(f"{folder}: holds no manifest.json, nor does any folder below it")
     return kept
 
 
+def _described_by(manifest: Path) -> set[Path]:
+    """The folder, or the files without suffix, that a manifest is about which cannot be read any more."""
+    if manifest.name == "manifest.json":
+        return {manifest.parent}
+    name = manifest.name.removesuffix(".json").removesuffix(".manifest")
+    return {manifest.with_name(name), manifest.parent.with_name(name)}  # the curves lie beside the tables
+
+
+def results_of(files: Iterable[Path]) -> Path | None:
+    """The results folder that files lie in: where most of their seals say they do. None for files from elsewhere."""
+    found: Counter[Path] = Counter()
+    for path in files:
+        seal = read_seal(path) if path.suffix in _SEALED else None
+        if seal and seal.place:
+            place = Path(unquote(seal.place))
+            whole = path.absolute()
+            if whole.parts[-len(place.parts) :] == place.parts:
+                found[Path(*whole.parts[: -len(place.parts)])] += 1
+    return found.most_common(1)[0][0] if found else None
+
+
+def remedy(path: Path, problem: str, results: Path | None = None) -> str:
+    """What to do about a problem of the artefact `path`: what to delete, and what makes it again."""
+    owner = path
+    try:
+        listed = read_manifest(path)["files"] if path.suffix == ".json" else {}
+    except UserError:
+        listed = {}
+    for name in listed:
+        if problem.startswith(f"{listed_file(path, name)}: "):
+            owner = owners(path, name, listed)[0]
+    if path.name in BESIDE or path.suffix in (".svg", ".png"):
+        owner = path.with_name("manifest.json")
+    elif path.suffix == ".safetensors" and read_seal(path) is None:
+        numbered = path.name.startswith(("shard-", "visit-"))
+        owner = path.with_suffix(".json") if numbered else path.with_name("manifest.json")
+    return f"delete {owner} and " + (f"run `snakemake -- {owner}`" if results else "make it again")
+
+
+def _relative(path: Path, results: Path) -> Path:
+    return path.absolute().relative_to(results) if path.absolute().is_relative_to(results) else path
+
+
 def _manifest(path: Path) -> tuple[str, list[str]]:
-    content = read_manifest(path)
+    try:
+        content = read_manifest(path)
+    except UserError:
+        if path.name == "manifest.json" or read_seal(path) is None:
+            raise
+        read_json(path)
+        return "record", []
     kind, problems = content["kind"], _check(content["kind"])(path)
     foreign = kind == "pairs" and "dataset" in content["settings"]
     note = "; images from elsewhere: hashes alone, as they cannot be made again" if foreign else ""
@@ -103,6 +179,7 @@ def _not_finite(path: Path) -> Iterator[str]:
             yield f"{path}: {name} is not finite"
 
 
+_SEALED = (".json", ".parquet", ".safetensors")
 _FILES: dict[str, Callable[[Path], tuple[str, list[str]]]] = {
     ".json": _manifest,
     ".parquet": _parquet,

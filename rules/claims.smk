@@ -6,6 +6,7 @@ rule kl_table:
         csv=report("<results>/tables/kl.csv", category="Tables", subcategory="kl"),
         md="<results>/tables/kl.md",
         tex="<results>/tables/kl.tex",
+        manifest="<results>/tables/kl.manifest.json",
     log:
         "<logs>/tables/kl.log",
     benchmark:
@@ -30,6 +31,7 @@ rule kl_world_table:
         csv=report("<results>/tables/kl_world.csv", category="Tables", subcategory="kl"),
         md="<results>/tables/kl_world.md",
         tex="<results>/tables/kl_world.tex",
+        manifest="<results>/tables/kl_world.manifest.json",
     log:
         "<logs>/tables/kl_world.log",
     benchmark:
@@ -62,12 +64,13 @@ rule claims_table:
         geometry=expand(rules.measure_geometry.output, backbone=judged()),
         gradients=expand(rules.measure_gradients.output, backbone=judged()),
         trained=trained_gradients(),
-        bound=[rules.kl_table.output.csv, rules.kl_world_table.output.csv],
+        bound=[rules.kl_table.output, rules.kl_world_table.output],
         code=code("claims_table"),
     output:
         csv=report("<results>/tables/claims.csv", category="Tables", subcategory="claims"),
         md="<results>/tables/claims.md",
         tex="<results>/tables/claims.tex",
+        manifest="<results>/tables/claims.manifest.json",
     log:
         "<logs>/tables/claims.log",
     benchmark:
@@ -100,6 +103,7 @@ rule regimes_table:
         csv=report("<results>/tables/regimes.csv", category="Tables", subcategory="regimes"),
         md="<results>/tables/regimes.md",
         tex="<results>/tables/regimes.tex",
+        manifest="<results>/tables/regimes.manifest.json",
     log:
         "<logs>/tables/regimes.log",
     benchmark:

@@ -9,6 +9,7 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 from pnapo import gpus
 from pnapo.artifacts.files import files_of
+from pnapo.artifacts.seal import RESULTS
 from pnapo.scripting import ENVIRONMENT
 from pnapo.sources import closure
 
@@ -22,8 +23,8 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
         starter += ["-I", "-S", "pnapo/warm/client.py"]
         os.environ.setdefault("PNAPO_WARM_OWNER", str(os.getpid()))
 shell.prefix(
-    "set -euo pipefail; export PYTHONPATH=.; . rules/helpers/ended.sh; "
-    f'python() {{{{ {shlex.join(starter)} "$@" || ended $?; }}}}; '
+    "set -euo pipefail; export PYTHONPATH=.; . rules/helpers/job.sh; "
+    f'python() {{{{ job {shlex.join(starter)} "$@"; }}}}; '
 )
 
 DEVICE = CONFIG.device
@@ -36,12 +37,17 @@ if GPU and workflow.is_main_process and workflow.local_exec and "gpu" not in wor
 
 for name, value in ENVIRONMENT.items():  # every job inherits them
     os.environ.setdefault(name, value)
+os.environ[RESULTS] = CONFIG.results  # where a file without a seal is refused
 
 # Not counted as a rule's code: they start scripts, carry settings and files from place to place, and compute nothing.
 CARRIERS = (
     "pnapo/artifacts/",
     "pnapo/config/",
+<<<<<<< HEAD
     *(f"pnapo/{name}.py" for name in ("errors", "gpus", "processes", "refusals", "scripting", "__init__")),
+=======
+    *(f"pnapo/{name}.py" for name in ("errors", "owner", "processes", "refusals", "scripting", "__init__")),
+>>>>>>> main
 )
 
 

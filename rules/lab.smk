@@ -107,6 +107,7 @@ rule geometry_table:
         csv=report("<results>/tables/geometry.csv", category="Tables", subcategory="geometry"),
         md="<results>/tables/geometry.md",
         tex="<results>/tables/geometry.tex",
+        manifest="<results>/tables/geometry.manifest.json",
     log:
         "<logs>/tables/geometry.log",
     benchmark:

@@ -9,6 +9,7 @@ rule funnel_table:
         csv=report("<results>/tables/funnel.csv", category="Tables", subcategory="funnel"),
         md="<results>/tables/funnel.md",
         tex="<results>/tables/funnel.tex",
+        manifest="<results>/tables/funnel.manifest.json",
     log:
         "<logs>/tables/funnel.log",
     benchmark:
@@ -41,7 +42,12 @@ rule main_table:
         csv=report("<results>/tables/main.csv", category="Tables", subcategory="main"),
         md="<results>/tables/main.md",
         tex="<results>/tables/main.tex",
-        others=expand("<results>/tables/{table}.{suffix}", table=["comparisons", "seeds"], suffix=["csv", "md", "tex"]),
+        manifest="<results>/tables/main.manifest.json",
+        others=expand(
+            "<results>/tables/{table}.{suffix}",
+            table=["comparisons", "seeds"],
+            suffix=["csv", "md", "tex", "manifest.json"],
+        ),
         metrics="<results>/metrics.json",
     log:
         "<logs>/tables/main.log",
@@ -78,6 +84,7 @@ rule geneval_table:
         csv=report("<results>/tables/geneval.csv", category="Tables", subcategory="GenEval"),
         md="<results>/tables/geneval.md",
         tex="<results>/tables/geneval.tex",
+        manifest="<results>/tables/geneval.manifest.json",
     log:
         "<logs>/tables/geneval.log",
     benchmark:
@@ -111,6 +118,7 @@ rule compute_table:
         csv=report("<results>/tables/compute.csv", category="Tables", subcategory="compute"),
         md="<results>/tables/compute.md",
         tex="<results>/tables/compute.tex",
+        manifest="<results>/tables/compute.manifest.json",
     log:
         "<logs>/tables/compute.log",
     benchmark:
@@ -132,7 +140,8 @@ rule curves:
         runs=trained(),
         code=code("curves"),
     output:
-        [f"<results>/curves/{backbone}-{policy}.csv" for backbone, policy in TRAINED],
+        curves=[f"<results>/curves/{backbone}-{policy}.csv" for backbone, policy in TRAINED],
+        manifest="<results>/tables/curves.manifest.json",
     log:
         "<logs>/curves.log",
     benchmark:
@@ -148,7 +157,11 @@ rule curves:
     message:
         "Writing the training curves"
     shell:
-        "python workflow_scripts/curves.py" " --runs {input.runs:q}" " --out {params.folder:q}" " > {log:q} 2>&1"
+        "python workflow_scripts/curves.py"
+        " --runs {input.runs:q}"
+        " --manifest {output.manifest:q}"
+        " --out {params.folder:q}"
+        " > {log:q} 2>&1"
 
 
 rule report:
@@ -172,7 +185,8 @@ rule report:
         templates=sorted(map(str, Path("pnapo/report/templates").glob("*.*"))),
         code=code("report"),
     output:
-        report("<results>/report.html", category="Report"),
+        page=report("<results>/report.html", category="Report"),
+        manifest="<results>/figures/manifest.json",
     log:
         "<logs>/report.log",
     benchmark:
@@ -192,5 +206,5 @@ rule report:
         "python workflow_scripts/report.py"
         " --results {params.folder:q}"
         " --config {params.config:q}"
-        " --out {output:q}"
+        " --out {output.page:q}"
         " > {log:q} 2>&1"

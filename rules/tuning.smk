@@ -36,6 +36,7 @@ rule tuning_table:
         csv=report("<results>/tables/tuning.csv", category="Tables", subcategory="tuning"),
         md="<results>/tables/tuning.md",
         tex="<results>/tables/tuning.tex",
+        manifest="<results>/tables/tuning.manifest.json",
     log:
         "<logs>/tables/tuning.log",
     benchmark:
@@ -63,6 +64,7 @@ rule budget_table:
         csv=report("<results>/tables/budget.csv", category="Tables", subcategory="budget"),
         md="<results>/tables/budget.md",
         tex="<results>/tables/budget.tex",
+        manifest="<results>/tables/budget.manifest.json",
     log:
         "<logs>/tables/budget.log",
     benchmark:

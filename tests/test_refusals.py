@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pnapo.artifacts import atomic_path, read_table, read_tensors, write_json, write_table, write_tensors
-from pnapo.artifacts.images import image_writer
+from pnapo.artifacts.images import encode_png, png_writer
 from pnapo.errors import UserError
 from pnapo.refusals import KILLED, REFUSALS, Refused, ending, refusal
 from pnapo.scripting import guard
@@ -50,8 +50,8 @@ def small_files():
 
 
 def _images(path):
-    with image_writer(path.with_name("manifest.json"), {}) as add:
-        add(["a"], [0], torch.randint(0, 255, (1, 200, 200, 3), dtype=torch.uint8).numpy())
+    with png_writer(path.with_name("manifest.json"), {}) as add:
+        add(["a"], [0], [encode_png(torch.randint(0, 255, (200, 200, 3), dtype=torch.uint8).numpy())])
 
 
 ROOT = Path(__file__).parents[1]
@@ -161,8 +161,10 @@ def test_scripts_end_with_the_line(capsys, monkeypatch):
         said = capsys.readouterr().err
         assert end.value.code == 1 and ("Traceback" in said) == bool(debug)
         assert said.splitlines()[-1].startswith("error: results/a: the disk is read-only; have it mounted for writing")
-    with pytest.raises(ZeroDivisionError):
+    monkeypatch.setenv("PNAPO_DEBUG", "")
+    with pytest.raises(SystemExit) as end:  # a fault of ours
         guard(lambda: 1 / 0)
+    assert end.value.code == 1 and "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_the_ending_of_a_child():
@@ -175,9 +177,7 @@ def test_the_ending_of_a_child():
 def test_the_log_of_a_job_that_a_signal_ended_says_so(tmp_path, number):
     """As the rules start jobs: a shell function around Python, its output in the rule's log."""
     job = f"{sys.executable} -c 'import os, sys; print(1, flush=True); os.kill(os.getpid(), {number:d})'"
-    line = (
-        f"set -euo pipefail; . rules/helpers/ended.sh; python() {{ {job} || ended $?; }}; python > {tmp_path}/log 2>&1"
-    )
+    line = f"set -euo pipefail; . rules/helpers/job.sh; python() {{ job {job}; }}; python > {tmp_path}/log 2>&1"
     done = subprocess.run(["bash", "-c", line], cwd=ROOT)
     said = (tmp_path / "log").read_text().splitlines()
     assert done.returncode == 128 + number and said[0] == "1"

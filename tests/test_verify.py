@@ -7,10 +7,21 @@ import pandas as pd
 import pytest
 import torch
 
-from pnapo.artifacts import write_csv, write_json, write_manifest, write_table, write_tensors
+from pnapo.artifacts import (
+    write_csv,
+    write_json,
+    write_listing,
+    write_manifest,
+    write_record,
+    write_table,
+    write_tensors,
+    write_text,
+)
 from pnapo.artifacts.images import encode_png, png_writer
 from pnapo.errors import UserError
-from pnapo.verify import CHECKS, _check, inside, verify
+from pnapo.tables.terminal import show
+from pnapo.tables.write import write_all
+from pnapo.verify import CHECKS, _check, inside, remedy, results_of, verify
 
 
 @pytest.fixture
@@ -91,3 +102,96 @@ def test_a_folder_stands_for_what_is_below_it(made, checkpoint, tmp_path):
     assert tmp_path / "run" / "manifest.json" in inside(tmp_path)
     with pytest.raises(UserError, match=r"holds no manifest\.json"):
         inside(tmp_path / "pairs" / "labels" / "none")
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A results folder, as the workflow leaves it behind: records, tables, and a manifest with its file."""
+    folder = tmp_path / "results"
+    monkeypatch.setenv("PNAPO_RESULTS", str(folder))
+    for name in ("a", "b"):
+        write_record(folder / "tuning" / "sd3" / f"{name}.json", {"score": name})
+        write_table(folder / "scores" / name / "hps.parquet", pd.DataFrame({"score": [1.0]}))
+        write_text(folder / "runs" / name / "notes.txt", name)
+        write_manifest(folder / "runs" / name, "notes", {}, ["notes.txt"])
+    write_text(folder / "logs" / "job.json", "no artefact")
+    monkeypatch.delenv("PNAPO_RESULTS")
+    return folder
+
+
+def wrong(folder):
+    """What `pnapo verify FOLDER` says is wrong: problem and remedy."""
+    found, root = inside(folder), results_of(inside(folder))
+    return [f"{problem}; {remedy(path, problem, root)}" for path in found for problem in verify(path, root)[1]]
+
+
+def test_results_are_proven_whole_wherever_they_lie(results, tmp_path):
+    assert wrong(results) == [] and len(inside(results)) == 6
+    shutil.copytree(results, tmp_path / "elsewhere")
+    shutil.copytree(results / "runs" / "a", tmp_path / "mine")
+    assert wrong(tmp_path / "elsewhere") == wrong(tmp_path / "mine") == wrong(results / "scores") == []
+
+
+@pytest.mark.parametrize(
+    "pair", [("tuning/sd3/a.json", "tuning/sd3/b.json"), ("scores/a/hps.parquet", "scores/b/hps.parquet")]
+)
+def test_two_that_changed_places_are_found(results, pair):
+    one, other = (results / name for name in pair)
+    first = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(first)
+    assert wrong(results) == [
+        f"{file}: lies in another's place, it was written as {name}; delete {file} and run `snakemake -- {file}`"
+        for file, name in ((one, pair[1]), (other, pair[0]))
+    ]
+
+
+def test_what_nothing_proves_is_named_in_results_and_its_owner_is_to_be_deleted(results):
+    file = results / "tuning" / "sd3" / "a.json"
+    file.write_text(file.read_text().replace("pnapo-seal", "pnapo-sea1"))
+    (results / "images").mkdir()
+    pd.DataFrame({"a": [1]}).to_parquet(results / "images" / "images.parquet")
+    manifest = results / "images" / "manifest.json"
+    first, second = sorted(wrong(results))
+    assert "has no seal" in second and second.endswith(f"delete {file} and run `snakemake -- {file}`")
+    assert "images.parquet" in first and first.endswith(f"delete {manifest} and run `snakemake -- {manifest}`")
+
+
+def test_a_damaged_manifest_is_named_alone(results):
+    write_tensors(results / "runs" / "a" / "x.safetensors", {"x": torch.zeros(1)})
+    manifest = results / "runs" / "a" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("notes", "NOTES"))
+    (line,) = wrong(results)
+    assert line.startswith(f"{manifest}: damaged") and line.endswith(
+        f"delete {manifest} and run `snakemake -- {manifest}`"
+    )
+
+
+def test_results_without_seals_are_proven_by_a_manifest_beside_them(results, monkeypatch):
+    frame, tables = pd.DataFrame({"run": ["a"], "mean": [0.25]}), results / "tables"
+    with monkeypatch.context() as patch:
+        patch.setenv("PNAPO_RESULTS", str(results))
+        write_json(results / "metrics.json", {"a": 0.25})
+        write_all(frame, tables / "main.csv", "A caption.", beside=[results / "metrics.json"])
+        write_csv(results / "curves" / "a.csv", frame)
+        write_listing(tables / "curves.manifest.json", "curves", ["../curves/a.csv"])
+    assert wrong(results) == []
+    listing = tables / "main.manifest.json"
+    for file in (tables / "main.csv", tables / "main.tex", results / "metrics.json"):
+        data = file.read_bytes()
+        file.write_bytes(data.replace(b"a", b"b"))
+        (line,) = wrong(results)
+        assert line.startswith(f"{file}: its content is not what") and f"delete {listing} and" in line
+        file.write_bytes(data)
+    listing.write_text(listing.read_text().replace("sha256", "sha257"))
+    (tables / "curves.manifest.json").write_text("")
+    assert {line.partition(": ")[0] for line in wrong(results)} == {
+        *(str(tables / f"{name}.manifest.json") for name in ("main", "curves")),
+        str(results / "metrics.json"),
+    }
+    monkeypatch.setenv("PNAPO_RESULTS", str(results))
+    listing.unlink()
+    with pytest.raises(UserError, match=r"main\.manifest\.json: no such file"):
+        show(tables / "main.csv")
+    (tables / "notes.md").write_text("mine")
+    assert f"{tables / 'notes.md'}: no manifest lists it, so nothing proves it" in "\n".join(wrong(results))

@@ -18,10 +18,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True, type=Path, help="JSON to write")
     args = parser.parse_args(argv)
 
-    from pnapo.artifacts import write_json
+    from pnapo.artifacts import write_record
     from pnapo.tables.tuning import choose
 
-    write_json(args.out, choose(args.scores, args.points["points"], args.points["steps"]))
+    write_record(args.out, choose(args.scores, args.points["points"], args.points["steps"]))
 
 
 if __name__ == "__main__":

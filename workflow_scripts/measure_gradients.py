@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True, type=Path, help="JSON to write")
     args = parser.parse_args(argv)
 
-    from pnapo.artifacts import write_json
+    from pnapo.artifacts import write_record
     from pnapo.backbones import load_backbone
     from pnapo.lab.gradients import gradient_products, signal_to_noise
     from pnapo.objectives.paths import PATHS
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         numbers = signal_to_noise(products)._asdict()
         found[name] = {"n": len(products)} | {k: float(f"{v:.9g}") for k, v in numbers.items() if abs(v) < float("inf")}
-    write_json(args.out, found)
+    write_record(args.out, found)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--assets", required=True, type=Path, help="folder to ship to")
     args = parser.parse_args(argv)
 
-    from pnapo.artifacts import read_json
+    from pnapo.artifacts import read_record
     from pnapo.world.build import ship
 
-    ship(args.world, read_json(args.quality), args.assets)
+    ship(args.world, read_record(args.quality), args.assets)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True, type=Path, help="JSON file to write")
     args = parser.parse_args(argv)
 
-    from pnapo.artifacts import write_json
+    from pnapo.artifacts import write_record
     from pnapo.world.quality import measure
 
     scripting.limit_threads()
-    write_json(args.out, measure(args.world))
+    write_record(args.out, measure(args.world))
 
 
 if __name__ == "__main__":

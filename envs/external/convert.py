@@ -13,6 +13,7 @@ import hashlib
 import os
 import pickle
 import types
+import zipfile
 
 import torch
 from safetensors.torch import save_file
@@ -75,6 +76,10 @@ def tensors(module: Shell, prefix: str = "") -> dict[str, torch.Tensor]:
 
 def convert(source: str, target: str) -> None:
     """Write the tensors of the network in `source`. Raises ValueError if it holds none."""
+    if zipfile.is_zipfile(source) and any(
+        name.endswith("constants.pkl") for name in zipfile.ZipFile(source).namelist()
+    ):
+        raise ValueError(f"{source}: a TorchScript archive, which is a program; it is not loaded")
     network = torch.load(source, map_location="cpu", weights_only=False, pickle_module=READER)
     found = tensors(network) if isinstance(network, Shell) else {}
     if not found:

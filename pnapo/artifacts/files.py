@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,27 +59,66 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_bytes(text.encode("utf-8", "surrogatepass"))
 
 
+def json_bytes(value: Any) -> bytes:
+    """A value as JSON: sorted keys, two spaces, a final newline."""
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "surrogatepass")
+
+
 def write_json(path: Path | str, value: Any) -> None:
-    """Write JSON atomically: sorted keys, two spaces, a final newline."""
-    write_text(path, json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON atomically, for what a manifest lists or other programs read; else `write_record`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(json_bytes(value))
 
 
 def read_json(path: Path | str) -> Any:
-    """Read JSON. Raises UserError that names the file if it is missing or damaged."""
+    """Read JSON. Raises UserError that names the file if it is missing or damaged.
+
+    Stricter than Python: no NaN, no key twice, and no nesting or number that Python itself gives up on.
+    """
     try:
-        return json.loads(Path(path).read_bytes().decode("utf-8", "surrogatepass"))
+        text = Path(path).read_bytes().decode("utf-8", "surrogatepass")
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder, not a JSON file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and run again") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice")
+    return found
 
 
 def sha256(path: Path | str) -> str:
     """The SHA-256 of a file, as hex."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+_HASHED: dict[tuple, str] = {}
+_SETTLED = 2.0  # seconds after which a change of a file cannot go unnoticed by its time
+
+
+def sha256_once(path: Path | str) -> str:
+    """The SHA-256 of a file, from memory if this process has hashed it and it has not been changed since."""
+    found = os.stat(path)
+    key = (os.path.abspath(path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if key in _HASHED:
+        return _HASHED[key]
+    digest = sha256(path)
+    if time.time() - max(found.st_mtime, found.st_ctime) > _SETTLED:
+        _HASHED[key] = digest
+    return digest
 
 
 def files_of(path: Path | str, suffix: str = ".parquet") -> list[str]:

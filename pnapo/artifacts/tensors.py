@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pnapo.artifacts.files import atomic_path
+from pnapo.artifacts.seal import KEY, blank, sealed_path
 from pnapo.errors import UserError
 from pnapo.refusals import about, raise_refused
 
@@ -16,15 +17,21 @@ if TYPE_CHECKING:
 
 
 def write_tensors(
-    path: Path | str, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, str] | None = None
+    path: Path | str,
+    tensors: Mapping[str, "torch.Tensor"],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    seal: bool = False,
 ) -> None:
-    """Write tensors and text metadata atomically; the same content gives the same bytes."""
+    """Write tensors and text metadata atomically; the same content gives the same bytes.
+
+    `seal` is for a file that no manifest lists; whoever reads it calls `require_seal` first.
+    """
     from safetensors.torch import save_file
 
-    with atomic_path(path) as temporary:
-        save_file(
-            {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, dict(metadata or {}) or None
-        )
+    metadata = {**(metadata or {}), **({KEY: blank(path)} if seal else {})}
+    with (sealed_path if seal else atomic_path)(path) as temporary:
+        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, metadata or None)
         _sort_header(temporary)
 
 
@@ -33,13 +40,17 @@ def tensor_writer(
     path: Path | str,
     layout: Mapping[str, tuple["torch.dtype", Sequence[int]]],
     metadata: Mapping[str, str] | None = None,
+    *,
+    seal: bool = False,
 ) -> Iterator[Callable[[str, int, "torch.Tensor"], None]]:
     """Write tensors of these types and shapes part by part, so that a file may be larger than the memory; atomically.
 
-    `put(name, row, part)` writes rows from `row` on. Raises RuntimeError if a row was not put, or more than once.
+    `put(name, row, part)` writes rows from `row` on; `seal` is that of `write_tensors`. Raises RuntimeError if a row was not
+    put, or more than once.
     """
     import torch
 
+    metadata = {**(metadata or {}), **({KEY: blank(path)} if seal else {})}
     kinds = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
     header: dict = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
     end, missing = 0, {name: shape[0] for name, (_, shape) in layout.items()}
@@ -48,7 +59,7 @@ def tensor_writer(
         header[name] = {"dtype": kinds[dtype], "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text = text.ljust(-(-len(text) // 8) * 8)
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+    with (sealed_path if seal else atomic_path)(path) as temporary, open(temporary, "wb") as handle:
         handle.write(len(text).to_bytes(8, "little") + text)
 
         def put(name: str, row: int, part: "torch.Tensor") -> None:

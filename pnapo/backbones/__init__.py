@@ -1,6 +1,7 @@
 """Backbones behind one protocol (`Backbone`): SD3 and FLUX, loaded part by part from a diffusers pipeline folder."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,27 +24,22 @@ def load_backbone(model: Model, parts: set[str] = frozenset({"transformer"}), de
 
     Raises UserError if the folder is missing, incomplete, or of another family, or if the model cannot have the resolution.
     """
-    import importlib
-
     cls, folder = FAMILIES[model.family], Path(model.path)
     index = read_json(folder / "model_index.json")
-    found = index.get("transformer") if isinstance(index, dict) else None
-    if not found or found[1] != cls.transformer_class:
-        raise UserError(f"{folder}: not a {model.family} pipeline; its transformer is {found}")
+    index = index if isinstance(index, dict) else {}
+    if index.get("transformer") != ["diffusers", cls.transformer_class]:
+        raise UserError(f"{folder}: not a {model.family} pipeline; its transformer is {index.get('transformer')}")
     _require_resolution(model)
     names = [name for name in ("transformer", "vae") if name in parts]
     names += list(cls.text_components) if "text" in parts else []
     loaded = {}
     for name in names:
-        library, class_name = index.get(name) or (None, None)
-        if class_name is None:
-            raise UserError(f"{folder}: the pipeline has no {name}")
-        component = getattr(importlib.import_module(library), class_name)
+        component = _component(folder, name, index.get(name))
         if name.startswith("tokenizer"):
             loaded[name] = from_folder(component, folder / name)
             continue
         dtype = torch.float32 if name == "vae" else DTYPES[model.dtype]
-        keyword = "dtype" if library == "transformers" else "torch_dtype"
+        keyword = "dtype" if index[name][0] == "transformers" else "torch_dtype"
         loaded[name] = from_folder(component, folder / name, **{keyword: dtype})
     return cls(
         loaded,
@@ -52,6 +48,23 @@ def load_backbone(model: Model, parts: set[str] = frozenset({"transformer"}), de
         max_sequence_length=model.max_sequence_length,
         device=device,
     )
+
+
+def _component(folder: Path, name: str, listed: Any) -> type:
+    """The class of a pipeline's part. A folder names any module that is there to import, so only two libraries count."""
+    import diffusers
+    import transformers
+
+    library, class_name = listed if isinstance(listed, list) and len(listed) == 2 else (None, None)
+    if class_name is None:
+        raise UserError(f"{folder}: the pipeline has no {name}")
+    known = {"diffusers": diffusers, "transformers": transformers}.get(library)
+    found = getattr(known, class_name, None) if isinstance(class_name, str) else None
+    if not (isinstance(found, type) and hasattr(found, "from_pretrained")):
+        raise UserError(
+            f"{folder}: its {name} is {library}.{class_name}, which is no part of diffusers or transformers"
+        )
+    return found
 
 
 def _require_resolution(model: Model) -> None:

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pnapo.artifacts import write_json
-from pnapo.artifacts.images import image_writer
+from pnapo.artifacts import write_record
+from pnapo.artifacts.images import make_images
 from pnapo.backbones import Backbone
 from pnapo.config.schema import TestSet
 from pnapo.errors import UserError
 from pnapo.flow.random import prior_noise
 from pnapo.pairs.embeddings import Embeddings
+from pnapo.pairs.generate import digest_of
 from pnapo.pairs.sampler import sample
 
 
@@ -28,8 +29,8 @@ def generate_images(
 ) -> None:
     """Make `settings.images` images of each prompt with the backbone as it is, and write the folder of manifest `out`.
 
-    Beside the manifest lies timing.json (not part of it): seconds and number of images. Raises UserError if the model's
-    latents are not finite.
+    A killed job goes on where it was. Beside the manifest lies timing.json (not part of it): the seconds of the process that
+    finished, and how many of the images it made. Raises UserError if the model's latents are not finite.
     """
     start, batch = time.monotonic(), settings.batch
     ids = [prompt_id for prompt_id in testset["prompt_id"] for _ in range(settings.images)]
@@ -37,28 +38,30 @@ def generate_images(
     null = embeddings.null() if backbone.true_guidance and settings.guidance > 1 else None
     chosen = settings.model_dump(include={"images", "steps", "guidance", "seed", "batch"})
     recorded = {**chosen, "family": backbone.family, "model": backbone.path, "resolution": backbone.resolution}
-    with image_writer(out, recorded) as add:
-        for first in range(0, len(ids), batch):
-            chunk, which = ids[first : first + batch], numbers[first : first + batch]
-            noise = np.stack([prior_noise(settings.seed, p, k, backbone.latent_shape) for p, k in zip(chunk, which)])
-            latents = sample(
-                backbone,
-                torch.from_numpy(noise),
-                embeddings.rows(chunk),
-                steps=settings.steps,
-                guidance=settings.guidance,
-                batch=batch,
-                null=null,
+    models = (backbone.transformer, backbone.negative, backbone.parts["vae"])
+    weights = [digest_of(model.state_dict()) for model in models if model is not None]
+    texts = [digest_of(cond) for cond in (embeddings.rows(ids[:1]), embeddings.rows(ids, ("pooled",)), null or {})]
+
+    def make(rows: range) -> np.ndarray:
+        chunk, which = ids[rows.start : rows.stop], numbers[rows.start : rows.stop]
+        noise = np.stack([prior_noise(settings.seed, p, k, backbone.latent_shape) for p, k in zip(chunk, which)])
+        latents = sample(
+            backbone,
+            torch.from_numpy(noise),
+            embeddings.rows(chunk),
+            steps=settings.steps,
+            guidance=settings.guidance,
+            batch=batch,
+            null=null,
+        )
+        bad = (~latents.isfinite().flatten(1).all(1)).nonzero()
+        if len(bad):
+            raise UserError(
+                f"{out}: not made, as the model's latents of prompt {chunk[int(bad[0])]} are not finite; "
+                "its training diverged or its weights are damaged"
             )
-            bad = (~latents.isfinite().flatten(1).all(1)).nonzero()
-            if len(bad):
-                raise UserError(
-                    f"{out}: not made, as the model's latents of prompt {chunk[int(bad[0])]} are not finite; "
-                    "its training diverged or its weights are damaged"
-                )
-            add(chunk, which, backbone.decode(latents, batch))
-            done = first + len(chunk)
-            if (first // batch) % 16 == 15 or done == len(ids):
-                left = (time.monotonic() - start) / done * (len(ids) - done)
-                log(f"images {done}/{len(ids)}, {left:.0f} s left")
-    write_json(out.parent / "timing.json", {"seconds": round(time.monotonic() - start, 1), "images": len(ids)})
+        return backbone.decode(latents, batch)
+
+    made_from = [recorded, dict(backbone.scheduler_config), weights, texts, ids, numbers]
+    made = make_images(out, recorded, ids, numbers, make, batch=batch, made_from=made_from, source=__file__, log=log)
+    write_record(out.parent / "timing.json", {"seconds": round(time.monotonic() - start, 1), "images": made})

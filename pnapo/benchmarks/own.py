@@ -38,8 +38,8 @@ def generate(
     """Make `settings.images` images of each prompt (columns prompt_id and prompt) in the folder `out`; returns its table.
 
     The table has image, prompt, seed and sample: the key of the prior noise is (seed, prompt, sample). `policy` is the folder
-    of a checkpoint. With `keep_noise` the folder is a pair set as well, and a killed job goes on where it was. Raises UserError
-    if the folder holds images already, if the checkpoint is another model's, or if a pair set is asked for that cannot be one.
+    of a checkpoint. With `keep_noise` the folder is a pair set as well. A killed job goes on where it was. Raises UserError if
+    the folder holds images already, if the checkpoint is another model's, or if a pair set is asked for that cannot be one.
     """
     if (out / TABLE).exists():
         raise UserError(f"{out}: holds images already; name another folder, or remove it")

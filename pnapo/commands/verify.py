@@ -17,15 +17,19 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _verify(args: argparse.Namespace) -> None:
-    from pnapo.verify import inside, verify
+    from pnapo.verify import inside, remedy, results_of, verify
 
     damaged = 0
     for given in args.paths:
         whole = not given.is_dir() or (given / "manifest.json").is_file()
-        for path in [given] if whole else inside(given):
-            kind, problems = verify(path)
-            name = path / "manifest.json" if path.is_dir() else path
-            print("\n".join(problems) or f"{name}: ok ({kind})", flush=True)
+        found = [given / "manifest.json" if given.is_dir() else given] if whole else inside(given)
+        results = results_of(found if len(found) > 1 else found[0].parent.glob("*"))
+        for path in found:
+            kind, problems = verify(path, results)
+            for problem in problems:
+                print(f"{problem}; {remedy(path, problem, results)}", flush=True)
+            if not problems:
+                print(f"{path}: ok ({kind})", flush=True)
             damaged += bool(problems)
     if damaged:
         raise SystemExit(1)

@@ -3,6 +3,7 @@
 import difflib
 import typing
 from collections.abc import Hashable, Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from pnapo.config.checks import check
 from pnapo.config.schema import Config
 from pnapo.errors import UserError
 from pnapo.text import presentable, redacted
+
+LARGEST = 200_000  # characters of a file, and parts that its aliases stand for
 
 
 class _Loader(yaml.SafeLoader):
@@ -42,11 +45,21 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     """A YAML file whose top level is a mapping. Raises UserError otherwise."""
     try:
         with open(path, encoding="utf-8") as handle:
-            value = yaml.load(handle, _Loader)
+            text = handle.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise UserError(f"{path}: has more than {LARGEST} characters, which no configuration has")
+        loader = _Loader(text)
+        loader.name = str(path)
+        node = loader.get_single_node()
+        if node and _size(node, {}) > LARGEST:
+            raise UserError(f"{path}: names parts of itself again and again (& and *) until there are far too many")
+        value = loader.construct_document(node) if node else None
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder, not a YAML file") from None
+    except RecursionError:
+        raise UserError(f"{path}: not valid YAML (too deeply nested)") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: other bytes than UTF-8, or a date that does not exist
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
@@ -56,6 +69,18 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         kind = "is empty" if value is None else "holds a list" if isinstance(value, list) else "holds a single value"
         raise UserError(f"{path}: must hold `setting: value` lines, but {kind}")
     return _with_on(value, str(path))
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """The parts of a node once every * stands for what it names; infinite for one that holds itself."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = float("inf")  # while it is being counted
+        pairs = isinstance(node, yaml.MappingNode)
+        inside = chain.from_iterable(node.value) if pairs else node.value
+        known[id(node)] = 1 + sum(_size(part, known) for part in inside)
+    return known[id(node)]
 
 
 def _with_on(value: Any, origin: str) -> Any:

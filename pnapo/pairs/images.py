@@ -3,27 +3,33 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from pnapo.artifacts import read_manifest
-from pnapo.artifacts.images import Images, image_writer
+from pnapo.artifacts.images import Images, make_images
 from pnapo.backbones import Backbone
 from pnapo.errors import UserError
+from pnapo.pairs.generate import digest_of
 from pnapo.pairs.shards import open_shard, read_shard_manifest
-
-REPORT_EVERY = 64  # batches between two lines of progress
 
 
 def decode_shard(backbone: Backbone, shard: Path, out: Path, log: Callable[[str], None] = print) -> None:
-    """Decode the latents of the shard of manifest `shard`, as many at once as were made, into the images of manifest `out`."""
+    """Decode the latents of the shard of manifest `shard`, as many at once as were made, into the images of manifest `out`.
+
+    A killed job goes on where it was.
+    """
     content, opened = read_shard_manifest(shard), open_shard(shard)
     batch, samples = content["settings"]["batch"], opened.latent.shape[1]
     ids = [prompt_id for prompt_id in opened.prompt_ids for _ in range(samples)]
     settings = {"shard": tensors_of(shard), "model": backbone.path, "resolution": backbone.resolution, "batch": batch}
-    with image_writer(out, settings) as add:
-        for number, latents in enumerate(opened.latent.flatten(0, 1).split(batch)):
-            rows = range(number * batch, number * batch + len(latents))
-            add([ids[row] for row in rows], [row % samples for row in rows], backbone.decode(latents, batch))
-            if number % REPORT_EVERY == REPORT_EVERY - 1 or rows.stop == len(ids):
-                log(f"decoded: {rows.stop}/{len(ids)} images")
+    latents = opened.latent.flatten(0, 1)
+
+    def make(rows: range) -> np.ndarray:
+        return backbone.decode(latents[rows.start : rows.stop], batch)
+
+    numbers = list(range(samples)) * len(opened.prompt_ids)
+    made_from, options = [settings, digest_of(backbone.parts["vae"].state_dict())], {"told": "decoded", "log": log}
+    make_images(out, settings, ids, numbers, make, batch=batch, made_from=made_from, source=__file__, **options)
 
 
 def images_of(pairs: Path, manifests: Sequence[Path]) -> Images:

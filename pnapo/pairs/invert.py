@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from pnapo.artifacts.parts import parts_of
 from pnapo.backbones import Backbone
 from pnapo.config.schema import Inversion
 from pnapo.errors import UserError
@@ -26,7 +27,6 @@ def invert_latents(
     embeddings: Embeddings,
     settings: Inversion,
     guidance: float = 1.0,
-    log: Callable[[str], None] = print,
 ) -> torch.Tensor:
     """Noises [N, C, h, w] of latents [N, C, h, w] under their prompts `owners`, on the model's sampling grid.
 
@@ -45,7 +45,6 @@ def invert_latents(
 
         noise = invert(velocity, latents[rows].to(backbone.device), grid, settings.renoise)
         found[rows[:new]] = noise[:new].cpu()
-        log(f"inverted {rows[0] + new}/{len(latents)} latents")
     return found
 
 
@@ -59,17 +58,30 @@ def invert_shard(
 ) -> None:
     """Write the shard with the manifest `out`: the latents of `shard`, and inverted noises.
 
-    Raises UserError if `shard` is damaged, or if a noise is not finite.
+    A killed job goes on where it was. Raises UserError if `shard` is damaged, or if a noise is not finite.
     """
     source, manifest = open_shard(shard), read_shard_manifest(shard)
     samples = source.latent.shape[1]
     owners = [prompt_id for prompt_id in source.prompt_ids for _ in range(samples)]
-    guidance = manifest["settings"]["guidance"]
-    noise = invert_latents(backbone, source.latent.flatten(0, 1), owners, embeddings, settings, guidance, log)
-    if not torch.isfinite(noise).all():
-        raise UserError(f"{out}: inversion led to a noise that is not finite; more inversion.steps may help")
-    made_with = {**manifest["settings"], "inversion": settings.model_dump(exclude={"batch"})}
-    if "weights" not in made_with:  # images from elsewhere: here a model of ours has its first part in them
-        made_with["weights"] = digest_of(backbone.transformer.state_dict())
-    inverted = Shard(source.prompt_ids, noise.view_as(source.latent), source.latent)
-    write_shard(out, inverted, made_with, made_with.get("seed"), manifest["part"])
+    guidance, weights = manifest["settings"]["guidance"], digest_of(backbone.transformer.state_dict())
+    latents = source.latent.flatten(0, 1)
+    noise = torch.empty_like(latents)
+
+    def make(rows: range) -> dict[str, torch.Tensor]:
+        own = slice(rows.start, rows.stop)
+        found = invert_latents(backbone, latents[own], owners[own], embeddings, settings, guidance)
+        if not torch.isfinite(found).all():
+            raise UserError(f"{out}: inversion led to a noise that is not finite; more inversion.steps may help")
+        return {"noise": found}
+
+    made_from = [manifest, settings.model_dump(), dict(backbone.scheduler_config), weights]
+    made_from += [digest_of(embeddings.rows(owners[:1]))]
+    with parts_of(out, made_from, __file__, log) as parts:
+        for rows, part in parts.each(len(latents), settings.batch, make, "inverted latents"):
+            noise[rows.start : rows.stop] = part["noise"]
+        made_with = {**manifest["settings"], "inversion": settings.model_dump(exclude={"batch"})}
+        made_with.setdefault(
+            "weights", weights
+        )  # images from elsewhere: here a model of ours has its first part in them
+        inverted = Shard(source.prompt_ids, noise.view_as(source.latent), source.latent)
+        write_shard(out, inverted, made_with, made_with.get("seed"), manifest["part"])

@@ -138,7 +138,10 @@ def open_shard(manifest: Path | str, *, check: bool = True) -> Shard:
     content = read_shard_manifest(manifest)
     (name,) = content["files"]
     file = manifest.parent / name
-    prompt_ids = json.loads(read_metadata(file).get("prompt_ids", "[]"))
+    try:
+        prompt_ids = json.loads(read_metadata(file).get("prompt_ids", "[]"))
+    except (ValueError, RecursionError):
+        prompt_ids = None
     if prompt_ids != content["prompt_ids"]:
         raise UserError(f"{file}: holds other prompts than {manifest} lists; delete both and run again")
     tensors = read_tensors(file)
@@ -158,6 +161,21 @@ def open_shard(manifest: Path | str, *, check: bool = True) -> Shard:
 def read_shard_manifest(manifest: Path | str) -> dict:
     """The manifest of a shard, unchecked against its file. Raises UserError if it is none."""
     content = read_manifest(manifest, KIND)
-    if not {"prompt_ids", "latent_shape", "part"} <= content.keys() or len(content["files"]) != 1:
+    if not isinstance(content.get("part"), dict) or len(content["files"]) != 1:
         raise UserError(f"{manifest}: not the manifest of a shard as this version writes it; delete it and run again")
+    require_samples(manifest, content)
     return content
+
+
+def require_samples(path: Path | str, content: dict) -> None:
+    """Raise UserError unless a manifest says of which prompts its samples are, of what shape, and how they were made."""
+    settings, ids, shape = content["settings"], content.get("prompt_ids"), content.get("latent_shape")
+    try:
+        good = isinstance(ids, list) and all(isinstance(name, str) for name in ids)
+        good &= isinstance(shape, list) and len(shape) == 3 and all(type(size) is int and size > 0 for size in shape)
+        good &= type(settings["samples"]) is int and settings["samples"] > 0
+        asked_by(settings)
+    except (KeyError, TypeError, ValueError):
+        good = False
+    if not good:
+        raise UserError(f"{path}: does not say what samples it lists, as this version does; delete it and run again")

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import torch
 
+from pnapo.artifacts.parts import parts_of
 from pnapo.backbones import Backbone
 from pnapo.config.schema import Truncation
 from pnapo.errors import UserError
 from pnapo.flow.truncation import roll_out, stop_time
 from pnapo.pairs.embeddings import Embeddings
+from pnapo.pairs.generate import digest_of
 from pnapo.pairs.sampler import fixed_batches, make_scheduler
 from pnapo.pairs.shards import Shard, open_shard, read_shard_manifest, write_shard
 
@@ -26,7 +28,6 @@ def truncate_noises(
     settings: Truncation,
     seed: int,
     guidance: float = 1.0,
-    log: Callable[[str], None] = print,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """x̂0 and x̂T [N, C, h, w] of rollouts from noises [N, C, h, w] under their prompts `owners`, on the model's sampling grid.
 
@@ -46,7 +47,6 @@ def truncate_noises(
         found = roll_out(velocity, noise[rows].to(backbone.device), grid, stops[rows].to(backbone.device))
         for whole, part in zip((images, noises), found):
             whole[rows[:new]] = part[:new].cpu()
-        log(f"rolled out {rows[0] + new}/{len(noise)} noises")
     return images, noises
 
 
@@ -61,15 +61,27 @@ def truncate_shard(
 ) -> None:
     """Write the shard with the manifest `out`: x̂0 as latents and x̂T as noises, of rollouts from the noises of `shard`.
 
-    `seed` is that of the training draws, which have to know where the rollouts stopped. Raises UserError if `shard` is
-    damaged, or if what is found is not finite.
+    `seed` is that of the training draws, which have to know where the rollouts stopped. A killed job goes on where it was.
+    Raises UserError if `shard` is damaged, or if what is found is not finite.
     """
     source, manifest = open_shard(shard), read_shard_manifest(shard)
     owners = [prompt_id for prompt_id in source.prompt_ids for _ in range(source.noise.shape[1])]
-    noise, guidance = source.noise.flatten(0, 1), manifest["settings"]["guidance"]
-    found = truncate_noises(backbone, noise, owners, embeddings, settings, seed, guidance, log)
-    if not all(torch.isfinite(part).all() for part in found):
-        raise UserError(f"{out}: the rollouts are not finite; check the pairs and the model")
-    images, noises = (part.view_as(source.noise) for part in found)
-    made_with = {**manifest["settings"], "truncation": {**settings.model_dump(exclude={"batch"}), "seed": seed}}
-    write_shard(out, Shard(source.prompt_ids, noises, images), made_with, made_with["seed"], manifest["part"])
+    start, guidance = source.noise.flatten(0, 1), manifest["settings"]["guidance"]
+    found = {"image": torch.empty_like(start), "noise": torch.empty_like(start)}
+
+    def make(rows: range) -> dict[str, torch.Tensor]:
+        own = slice(rows.start, rows.stop)
+        images, noises = truncate_noises(backbone, start[own], owners[own], embeddings, settings, seed, guidance)
+        if not (torch.isfinite(images).all() and torch.isfinite(noises).all()):
+            raise UserError(f"{out}: the rollouts are not finite; check the pairs and the model")
+        return {"image": images, "noise": noises}
+
+    made_from = [manifest, settings.model_dump(), seed, dict(backbone.scheduler_config)]
+    made_from += [digest_of(backbone.transformer.state_dict()), digest_of(embeddings.rows(owners[:1]))]
+    with parts_of(out, made_from, __file__, log) as parts:
+        for rows, part in parts.each(len(start), settings.batch, make, "rolled out noises"):
+            for name, value in part.items():
+                found[name][rows.start : rows.stop] = value
+        images, noises = (found[name].view_as(source.noise) for name in ("image", "noise"))
+        made_with = {**manifest["settings"], "truncation": {**settings.model_dump(exclude={"batch"}), "seed": seed}}
+        write_shard(out, Shard(source.prompt_ids, noises, images), made_with, made_with["seed"], manifest["part"])

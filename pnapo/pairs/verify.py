@@ -40,7 +40,9 @@ def verify_pairs(path: Path | str) -> list[str]:
 def verify_shard(path: Path | str) -> list[str]:
     """The same of one shard."""
     problems = verify_manifest(path, SHARD)
-    _verify_tensors(Path(path), read_shard_manifest(path)["settings"], problems)
+    manifest = read_shard_manifest(path)
+    settings = {**manifest["settings"], "latent_shape": manifest["latent_shape"]}
+    _verify_tensors(Path(path), settings, problems)
     return problems
 
 

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pnapo.artifacts import atomic_path
+from pnapo.artifacts import table_writer
+from pnapo.artifacts.tables import FORM
 from pnapo.errors import UserError
 from pnapo.prompts.sources import ROWS, read_parts
 
 REPORT_EVERY = 16  # parts between two lines of progress
-FORM = {"compression": "zstd", "write_page_checksum": True}  # as artifacts.write_table has it
 
 
 class Seen:
@@ -97,7 +97,7 @@ def write_distinct(
             raise UserError(f"{path}: holds no prompts ({total} rows, none with a text)")
         beside = {"rows": pa.array(seen.rows)} | ({"score": pa.array(seen.scores, from_pandas=False)} if score else {})
         final = pa.schema([*kept, *((name, values.type) for name, values in beside.items())])
-        with atomic_path(out) as temporary, pq.ParquetWriter(temporary, final, **FORM) as writer:
+        with table_writer(out, final) as writer:
             first = 0
             texts = pq.ParquetFile(f"{folder}/texts.parquet", pre_buffer=False)
             for batch in texts.iter_batches(ROWS, use_threads=False):

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from pnapo.artifacts import read_table
 from pnapo.errors import UserError
@@ -80,8 +79,7 @@ def _safety(entered: pd.Series, removed: pd.Series, unsafe: dict[str, bool]) -> 
 
 def _if_there(path: Path, column: str) -> pd.Series | None:
     """A column of a table that need not have it."""
-    names = pq.read_schema(path).names if path.is_file() else []
-    return read_table(path, [column])[column] if column in names else None
+    return read_table(path).get(column) if path.is_file() else None
 
 
 def funnel(folder: Path | str, truth_path: Path | str | None = None) -> pd.DataFrame:

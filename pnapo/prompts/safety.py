@@ -15,6 +15,9 @@ from pnapo.artifacts.pretrained import guarded, read_torch
 from pnapo.config.schema import Safety
 from pnapo.errors import UserError
 
+# Classes of transformers that a checkpoint names, and how such names end.
+NETWORKS = {"model_name": ("ForSequenceClassification",), "tokenizer_name": ("Tokenizer", "TokenizerFast")}
+
 
 def load_detoxify(settings: Safety, device: str):
     """Detoxify with the checkpoint of the settings.
@@ -31,6 +34,10 @@ def load_detoxify(settings: Safety, device: str):
         raise UserError(
             f"{settings.checkpoint}: not a Detoxify checkpoint (its config names no architecture or classes)"
         ) from None
+    for key, ends in NETWORKS.items():
+        name = arguments.get(key) if isinstance(arguments, dict) else None
+        if not (isinstance(name, str) and name.isidentifier() and name.endswith(ends)):
+            raise UserError(f"{settings.checkpoint}: not a Detoxify checkpoint ({key} is {name!r})")
     if settings.config_path:
         if not Path(settings.config_path).is_dir():
             raise UserError(f"{settings.config_path}: no such folder")

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from pnapo.artifacts import read_tensors, tensor_writer
+from pnapo.artifacts import read_tensors, require_seal, tensor_writer
 from pnapo.config.schema import Semantic
 from pnapo.errors import UserError
 from pnapo.prompts.greedy import Pairs, decide, split
@@ -36,7 +36,7 @@ def remove_semantic_duplicates(
         everything = Path(folder) / "all.safetensors"
         write_embeddings(everything, len(table), embed_texts(list(table["prompt"]), settings, device))
         embeddings = read_embeddings(everything)
-        partner, score = duplicates(embeddings, settings.threshold)
+        partner, score = duplicates(embeddings, settings.threshold, Path(folder) / "kept.float32")
         rows = np.flatnonzero(partner < 0)
         parts = (embeddings[rows[start : start + BLOCK]] for start in range(0, len(rows), BLOCK))
         write_embeddings(out, len(rows), parts)
@@ -58,7 +58,7 @@ def write_embeddings(path: Path | str, count: int, parts: Iterable[np.ndarray]) 
 
     parts = iter(parts)
     first, row = next(parts), 0
-    with tensor_writer(path, {"embeddings": (torch.float32, (count, first.shape[1]))}) as put:
+    with tensor_writer(path, {"embeddings": (torch.float32, (count, first.shape[1]))}, seal=True) as put:
         for part in chain([first], parts):
             put("embeddings", row, torch.from_numpy(part))
             row += len(part)
@@ -66,17 +66,18 @@ def write_embeddings(path: Path | str, count: int, parts: Iterable[np.ndarray]) 
 
 def read_embeddings(path: Path | str) -> np.ndarray:
     """Embeddings, float32 [N, D], mapped from their file. Raises UserError if it is missing or damaged."""
+    require_seal(path)
     return read_tensors(path)["embeddings"].numpy()
 
 
-def duplicates(embeddings: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def duplicates(embeddings: np.ndarray, threshold: float, room: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     """For each row the row that stays instead, int64 [N] (−1: it stays itself), and their cosine, float64 [N].
 
-    Raises UserError if an embedding is not finite.
+    Embeddings that stay are copied, sorted: into the file `room`, else into memory. Raises UserError if one is not finite.
     """
     count = len(embeddings)
     partner, score = np.full(count, -1, np.int64), np.zeros(count)
-    cells = _Cells(embeddings, threshold)
+    cells = _Cells(embeddings, threshold, room)
     for start in range(0, count, BLOCK):
         rows = np.arange(start, min(start + BLOCK, count))
         similar = cells.similar(rows)
@@ -109,7 +110,7 @@ def centres_of(embeddings: np.ndarray, count: int) -> np.ndarray:
 class _Cells:
     """The embeddings that stay so far, cell by cell."""
 
-    def __init__(self, embeddings: np.ndarray, threshold: float):
+    def __init__(self, embeddings: np.ndarray, threshold: float, room: Path | None):
         self.embeddings, self.threshold = embeddings, threshold
         count = max(1, len(embeddings) // CELL)
         self.centres = centres_of(embeddings, count) if count > 1 else np.zeros((1, embeddings.shape[1]), np.float32)
@@ -126,7 +127,8 @@ class _Cells:
         sizes = np.bincount(self.cell, minlength=count)
         self.first, self.filled = np.cumsum(sizes) - sizes, np.zeros(count, np.int64)
         self.rows = np.empty(len(embeddings), np.int64)
-        self.stored = np.empty(embeddings.shape, np.float32)
+        shape = embeddings.shape
+        self.stored = np.memmap(room, np.float32, "w+", shape=shape) if room else np.empty(shape, np.float32)
 
     def keep(self, rows: np.ndarray) -> None:
         """Enter embeddings that stay into their cells."""

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pnapo.artifacts import files_of, prompt_id
+from pnapo.artifacts import files_of, prompt_id, require_seal
 from pnapo.errors import UserError
 from pnapo.refusals import raise_refused
 from pnapo.text import from_cell
@@ -28,6 +28,7 @@ SCORED = [
 
 
 def _parquet(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    require_seal(path)
     try:
         # Without these, a column of a row group (which may be the whole file) would lie in memory.
         streamed = {"pre_buffer": False, "buffer_size": 1 << 20}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from pnapo.artifacts import read_table
+from pnapo.artifacts import read_table, require_intact, require_listed
 from pnapo.config import label_table, load_config, resolve_run, runs_on, validate
 from pnapo.config.schema import Config, Run
 from pnapo.errors import UserError
@@ -18,7 +18,17 @@ INTERVAL = ("gain", "gain_low", "gain_high")
 OPTIONAL = {  # tables of the laboratory, and the columns that the report needs of each
     "claims": ("backbone", "claim", "test", "statistic", "value", "low", "high", "p", "p_adjusted", "verdict"),
     "tuning": ("backbone", "run", "beta", "learning_rate", "step", "score", "chosen"),
-    "budget": ("backbone", "run", "testset", "metric", "pairs_seen", "policy_passes", "reference_passes", *INTERVAL),
+    "budget": (
+        "backbone",
+        "run",
+        "testset",
+        "metric",
+        "step",
+        "pairs_seen",
+        "policy_passes",
+        "reference_passes",
+        *INTERVAL,
+    ),
     "geometry": geometry.COLUMNS,
     "regimes": ("backbone", "metric", "curvature", "curvature_low", "curvature_high", "advantage", "low", "high"),
 }
@@ -92,6 +102,7 @@ def read_config(text: str) -> Config:
 def read_csv(path: Path) -> pd.DataFrame:
     """A table of R/tables. Names stay text, whatever they look like."""
     names = ("backbone", "run", "opponent", "testset", "metric", "task", "step")
+    require_listed(path)
     try:
         frame = pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values={})
     except FileNotFoundError:
@@ -172,6 +183,8 @@ def collect(folder: Path | str, config: Config) -> Results:
     for backbone in config.backbones:
         for name, run in runs_on(config, backbone).items():
             paths = [folder / "runs" / backbone / f"{name}-s{seed}" / "train_log.jsonl" for seed in run.seeds]
+            for path in paths:
+                require_intact(path.with_name("manifest.json"), "checkpoint", only=[path.name, "warnings.json"])
             logs[backbone, name] = [read_log(path) for path in paths]
         for run in runs_on(config, backbone).values():
             if (backbone, run.data, run.reward) not in labels:

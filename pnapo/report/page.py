@@ -1,12 +1,13 @@
 """Build the report: the page, and every figure as a file of its own."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pnapo.artifacts import atomic_path, write_text
+from pnapo.artifacts import atomic_path, write_listing, write_text
 from pnapo.config import Config, networks
 from pnapo.report import frames, sections
 from pnapo.report.budget import budget_plots
@@ -91,7 +92,7 @@ def _context(results: Results) -> dict[str, Any]:
 
 
 def build(results_folder: Path | str, config: Config, out: Path | str) -> None:
-    """Write the report to `out`, and its figures to R/figures (which then holds nothing else).
+    """Write the report to `out`, and its figures to R/figures (which then holds nothing else but the manifest of all).
 
     Raises UserError that names the first missing or damaged file; then nothing of the page is written.
     """
@@ -124,3 +125,4 @@ def build(results_folder: Path | str, config: Config, out: Path | str) -> None:
         if old.suffix in (".svg", ".png") and old.name not in current:
             old.unlink()
     write_text(out, page)
+    write_listing(folder / "manifest.json", "report", [os.path.relpath(out, folder), *sorted(current)])

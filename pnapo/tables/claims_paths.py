@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pnapo.artifacts import read_json
+from pnapo.artifacts import read_record, require_listed
 from pnapo.config.schema import Claims, Statistics
 from pnapo.tables.geometry import by_prompt
 from pnapo.tables.statistics import Effect, crossed_effect
@@ -43,9 +43,9 @@ def path_findings(
         effect = crossed_effect((fresh[column] - stored[column]).to_numpy(), confidence)
         yield Finding(claim, f"fresh − stored, {name}, by prompt, > 0", name, *effect, favourable=effect.value > 0)
 
-    yield from gradient_findings(read_json(folder / "gradients.json"), "at the start of training")
+    yield from gradient_findings(read_record(folder / "gradients.json"), "at the start of training")
     for policy in policies:
-        yield from gradient_findings(read_json(folder / f"gradients-{policy}.json"), f"after training ({policy})")
+        yield from gradient_findings(read_record(folder / f"gradients-{policy}.json"), f"after training ({policy})")
 
 
 def gradient_findings(paths: Mapping[str, Mapping[str, float]], when: str) -> Iterator[Finding]:
@@ -79,6 +79,7 @@ def _z_test(value: float, error: float) -> Effect:
 
 def theory_findings(exact: Path, world: Path, backbone: str) -> Iterator[Finding]:
     """The inequality of divergences: exactly, in linear-Gaussian models, and as far as it is known of the backbone."""
+    require_listed(exact)
     table = pd.read_csv(exact)
     near = table[table["gain"].between(0.9, 1.1) & (table["bend"] <= 1)]
     for part, which in ((table, "of any error"), (near, "near the truth: gain 0.9 to 1.1, bend at most 1")):
@@ -88,6 +89,7 @@ def theory_findings(exact: Path, world: Path, backbone: str) -> Iterator[Finding
             f"share of {len(part)} models in which KL(p(xT|x0)·q ‖ p) ≤ KL(q ‖ p), computed exactly; one exception contradicts",
             "share of models", share, share, share, verdict=SUPPORTED if share == 1 else CONTRADICTED,
         )  # fmt: skip
+    require_listed(world)
     known = pd.read_csv(world)
     row = known[known["backbone"] == backbone].nsmallest(1, "sigma").iloc[0]
     yield Finding(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pnapo.artifacts import read_json
+from pnapo.artifacts import require_intact
 from pnapo.errors import UserError
 
 COLUMNS = (
@@ -39,7 +39,7 @@ def compute_table(folders: Iterable[Path | str]) -> pd.DataFrame:
         if not dash or not seed.isdigit():
             raise UserError(f"{folder}: not a training run's folder; its name should be RUN-sSEED")
         path = folder / "compute.json"
-        cost = read_json(path)
+        cost = require_intact(path, "cost")
         try:
             hours = [cost["cpu_seconds"] / 3600, cost["gpu_seconds"] / 3600]
             counts = [int(cost["pairs_seen"]), float(cost["peak_memory_mb"])]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pnapo.artifacts import read_json, read_table
+from pnapo.artifacts import read_record, read_table
 from pnapo.config.schema import Statistics
 from pnapo.objectives.paths import PATHS
 from pnapo.tables.labels import label
@@ -42,7 +42,7 @@ def geometry_table(folders: Sequence[Path], statistics: Statistics) -> pd.DataFr
     rows = []
     for folder in folders:
         measured = by_prompt(folder)
-        gradients = read_json(folder / "gradients.json")
+        gradients = read_record(folder / "gradients.json")
         for path in (name for name in PATHS if name in gradients):
             numbers = gradients[path]
             part = measured[measured.index.get_level_values("path") == path]

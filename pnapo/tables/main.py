@@ -132,8 +132,8 @@ def write_main(tables: MainTables, expected: Expected, out: Path, means: Path) -
         "extremes.",
     )
     caption = main_caption(confidence, expected.scored_by, tables.main["metric"].unique())
-    write_all(tables.main, out, caption, grids=main_grids(rounded(tables.main)))
     write_json(means, metrics(tables.main))
+    write_all(tables.main, out, caption, grids=main_grids(rounded(tables.main)), beside=[means])
 
 
 def metrics(main: pd.DataFrame) -> dict[str, dict[str, dict[str, dict[str, float]]]]:

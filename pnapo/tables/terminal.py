@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pnapo.artifacts import require_listed
 from pnapo.errors import UserError
 from pnapo.text import one_line
 
@@ -17,6 +18,7 @@ def show(path: Path | str, columns: Sequence[str] | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    require_listed(path)
     try:
         frame = pd.read_csv(path)
     except FileNotFoundError:

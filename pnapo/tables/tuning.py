@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from pnapo.artifacts import read_json, read_table
+from pnapo.artifacts import read_record, read_table
 from pnapo.errors import UserError
 from pnapo.tables.labels import label
 from pnapo.tables.write import Cell, Grid, show
@@ -35,7 +35,7 @@ def tuning_table(files: Iterable[Path]) -> pd.DataFrame:
     """One row (COLUMNS) per point and step of each choice R/tuning/{backbone}/{run}.json."""
     rows = []
     for file in files:
-        choice = read_json(file)
+        choice = read_record(file)
         best = {name: value for name, value in choice.items() if name != "tried"}
         rows += [
             {"backbone": file.parent.name, "run": file.stem, **point, "chosen": point == best}

@@ -14,8 +14,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list, gather_object
 
+from pnapo.artifacts.workspace import workspace
 from pnapo.errors import UserError
-from pnapo.training.workspace import workspace
 
 PATIENCE = timedelta(hours=2)  # while one process writes, say, a large checkpoint; one that fails ends all at once
 BUCKET = 2**24  # numbers of a gradient that travel together
@@ -49,7 +49,7 @@ class Crew:
 
     @contextmanager
     def workspace(self, out: Path) -> Iterator[Path]:
-        """The work folder of the checkpoint folder `out` (`pnapo.training.workspace`), the same for all processes."""
+        """The work folder of the checkpoint folder `out` (`pnapo.artifacts.workspace`), the same for all processes."""
         if self.first:
             with workspace(out) as work:
                 self.told(str(work))

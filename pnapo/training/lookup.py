@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from pnapo.artifacts.parts import Parts, fingerprint
 from pnapo.config.schema import Run
 from pnapo.errors import UserError
 from pnapo.objectives.errors import mean_square
@@ -63,7 +64,7 @@ class Table(ReferenceErrors):
     """Errors known before the first step: no reference model is needed after that.
 
     `manifests` are visits made for all runs (`make_visit`). What they lack of the run's `total` pairs is computed here,
-    at once, a part by each process; a file in the folder `work` keeps it through a kill, if `key` still says the same of
+    at once, a share by each process; parts in the folder `work` keep it through a kill, if `key` still says the same of
     the run. Raises UserError that names a file of `manifests` which is damaged, or was made with other settings or for
     other pairs.
     """
@@ -104,12 +105,11 @@ class Table(ReferenceErrors):
         log(f"reference errors: {self.known} read from {len(manifests)} files, {self.own} to be computed for this run")
         mine = crew.share(self.own)
         rows = [value[mine.start : mine.stop] for value in (sides, indices, visits)]
+        made_from = [key, hashlib.sha256(np.stack(rows)).hexdigest()]
         found = reference.all_errors(
             len(mine),
             lambda part: batches.samples(*(value[part.start : part.stop] for value in rows)),
-            work / f"reference-{crew.rank}.safetensors",
-            hashlib.sha256(key.encode() + np.stack(rows).tobytes()).hexdigest(),
-            log,
+            Parts(work / f"reference-{crew.rank}", fingerprint(made_from, __file__), log),
         )
         self.errors[sides, indices, visits] = torch.cat(crew.all(found))
 

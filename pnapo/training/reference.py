@@ -9,7 +9,6 @@ whichever job it is computed. On a GPU, or in bfloat16, it is the same up to rou
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from pnapo.artifacts import read_metadata, read_tensors, require_intact, write_manifest, write_tensors
+from pnapo.artifacts import read_tensors, require_intact, write_manifest, write_tensors
+from pnapo.artifacts.parts import Parts, parts_of
 from pnapo.backbones import Backbone
 from pnapo.errors import UserError
 from pnapo.objectives.errors import mean_square
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 KIND = "reference"
 ROWS = 16  # of each forward pass of the reference, whatever the run's batch is
-KEEP = 32 * ROWS  # errors between two states of an unfinished job
+AT_ONCE = 32 * ROWS  # samples that are hashed at once
 
 Log = Callable[[str], None]
 
@@ -86,27 +86,14 @@ class Reference:
                 raise UserError(f"prompt {bad}: the reference's error is not finite; check the pairs and the model")
         return torch.cat(found) if found else torch.empty(0)
 
-    def all_errors(self, count: int, take: Callable[[range], Samples], state: Path, key: str, log: Log) -> torch.Tensor:
-        """e_ref [count] of the samples that `take` gives by number; goes on where a killed process was.
+    def all_errors(self, count: int, take: Callable[[range], Samples], parts: Parts) -> torch.Tensor:
+        """e_ref [count] of the samples that `take` gives by number; goes on where a killed process left `parts`."""
 
-        `state` keeps what is done; that of another `key` is not used.
-        """
-        done = _read_state(state, key)[:count]
-        for first in range(len(done), count, KEEP):
-            part = range(first, min(first + KEEP, count))
-            done = torch.cat([done, self.errors(take(part))])
-            write_tensors(state, {"errors": done}, {"key": key})
-            log(f"reference errors: {part.stop}/{count}")
-        return done
+        def make(rows: range) -> dict[str, torch.Tensor]:
+            return {"errors": self.errors(take(rows))}
 
-
-def _read_state(path: Path, key: str) -> torch.Tensor:
-    try:
-        if path.exists() and read_metadata(path).get("key") == key:
-            return read_tensors(path)["errors"].clone()
-    except UserError:
-        pass
-    return torch.empty(0)
+        found = [part["errors"] for _, part in parts.each(count, ROWS, make, "reference errors")]
+        return torch.cat(found) if found else torch.empty(0)
 
 
 def sample_keys(prompt_ids: list[str], x0: torch.Tensor, xT: torch.Tensor, embeddings: "Embeddings") -> np.ndarray:
@@ -155,18 +142,17 @@ def make_visit(
         return Samples(ids, [visit] * len(ids), pairs.latent(rows, which), pairs.noise(rows, which))
 
     count = len(pairs) * samples
-    for first in range(0, count, KEEP):
-        chosen = take(range(first, min(first + KEEP, count)))
+    for first in range(0, count, AT_ONCE):
+        chosen = take(range(first, min(first + AT_ONCE, count)))
         keys.append(sample_keys(chosen.prompt_ids, chosen.x0, chosen.xT, embeddings))
     keys = torch.from_numpy(np.concatenate(keys))
     settings = {**reference.settings, "visit": visit}
-    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + keys.numpy().tobytes()).hexdigest()
-    state = out.with_name(f".{out.stem}.work.safetensors")
-    found = reference.all_errors(count, take, state, key, log)
-    file = out.with_suffix(".safetensors")
-    write_tensors(file, {"errors": found.view(-1, samples), "keys": keys.view(-1, samples)})
-    write_manifest(out, KIND, settings, [file.name], forward_passes=count)
-    state.unlink(missing_ok=True)
+    made_from = [settings, hashlib.sha256(keys.numpy()).hexdigest()]
+    with parts_of(out, made_from, __file__, log) as parts:
+        found = reference.all_errors(count, take, parts)
+        file = out.with_suffix(".safetensors")
+        write_tensors(file, {"errors": found.view(-1, samples), "keys": keys.view(-1, samples)})
+        write_manifest(out, KIND, settings, [file.name], forward_passes=count)
 
 
 def read_visit(manifest: Path, wanted: dict[str, Any]) -> tuple[int, dict[int, float]]:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pnapo.errors import UserError
 from pnapo.training.blocks import blocks_of
 
 
@@ -77,12 +78,18 @@ def save_parts(
 def load_parts(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, averages: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Take over what `save_parts` wrote, on as many processes or others."""
+    """Take over what `save_parts` wrote, on as many processes or others. Raises UserError if it is damaged."""
     import torch.distributed.checkpoint as checkpoint
     from torch.distributed.checkpoint.state_dict import set_optimizer_state_dict
 
+    from pnapo.training.plain_parts import PlainPlanner, PlainReader
+
     found = _parts(model, optimizer, averages)
-    checkpoint.load(found, checkpoint_id=str(folder))  # into the very tensors of weights and averages
+    # Into the very tensors of weights and averages.
+    try:
+        checkpoint.load(found, storage_reader=PlainReader(str(folder)), planner=PlainPlanner())
+    except checkpoint.CheckpointException:
+        raise UserError(f"{folder}: damaged, or holds more than plain data; delete it and run again") from None
     set_optimizer_state_dict(model, optimizer, found["optimizer"])
 
 

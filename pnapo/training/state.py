@@ -6,7 +6,6 @@ written when all of the folder is there, so that a kill leaves the one before.
 
 import hashlib
 import json
-import pickle
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 
 from pnapo.artifacts import atomic_path
+from pnapo.artifacts.pretrained import reason
 from pnapo.refusals import raise_refused
 
 
@@ -54,11 +54,11 @@ def load_state(
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # on foreign bytes the unpickler raises almost anything
         raise_refused(error, path)  # the state may be whole: days of training are not thrown away for it
-        log(f"{path}: damaged state ({str(error).splitlines()[0]}); starting from step 0")
+        log(f"{path}: damaged state ({reason(error)}); starting from step 0")
         return None
-    if state.get("fingerprint") != fingerprint:
+    if not isinstance(state, dict) or state.get("fingerprint") != fingerprint:
         log(f"{path}: the state of a run with other settings or pairs; starting from step 0")
         return None
     if ("parts" in state) != split:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from protocol import BEGUN, FORWARDED, HERE, folder, key
+from protocol import BEGUN, FORWARDED, HERE, folder, is_ours, key
 
 PATIENCE = 120  # seconds for the server to import what the job needs and fork it
 
@@ -28,6 +28,8 @@ def _connect(path: str) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.connect(path)
+        if not is_ours(connection):
+            raise PermissionError(f"{path}: somebody else listens there")
         return connection
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
@@ -50,6 +52,7 @@ def _start(path: str) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
+        env={name: value for name, value in os.environ.items() if name != "PNAPO_JOB_OF"},  # it serves others too
     )
 
 
@@ -57,7 +60,8 @@ def _reach() -> socket.socket:
     path = os.path.join(folder(), key(dict(os.environ)))
     connection = _connect(path)
     if connection is None:
-        with open(path + ".lock", "w") as lock:
+        kept = os.open(path + ".lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        with open(kept, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             connection = _connect(path)
             if connection is None:

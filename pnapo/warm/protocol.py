@@ -7,6 +7,7 @@ when the job exists, and at the end a status: `exit N` or `signal N`. In between
 import hashlib
 import os
 import signal
+import socket
 import stat
 import sys
 import tempfile
@@ -18,7 +19,7 @@ REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 
 # Of the environment, what changes from job to job and nothing reads when it is imported. All else belongs to the key:
 # a job never meets libraries that were imported under other settings.
-PASSING = ("PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "TERM", "PNAPO_WARM_OWNER")
+PASSING = ("PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "TERM", "PNAPO_WARM_OWNER", "PNAPO_JOB_OF")
 
 
 def key(environment: dict[str, str]) -> str:
@@ -50,3 +51,10 @@ def folder() -> str:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise PermissionError(f"{path}: is not a folder of this user alone")
     return path
+
+
+def is_ours(connection: socket.socket) -> bool:
+    """Whether the process at the other end belongs to this user, as the system says: folders may change in between."""
+    # Linux: struct ucred {pid, uid, gid} of whoever connected, or listens; BSD and macOS: LOCAL_PEERCRED {version, uid, …}.
+    level, name = (socket.SOL_SOCKET, socket.SO_PEERCRED) if hasattr(socket, "SO_PEERCRED") else (0, 1)
+    return int.from_bytes(connection.getsockopt(level, name, 12)[4:8], sys.byteorder) == os.getuid()

@@ -19,7 +19,7 @@ sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 from pnapo.sources import closure, imports
 from pnapo.warm.job import keep
-from pnapo.warm.protocol import REPOSITORY
+from pnapo.warm.protocol import REPOSITORY, is_ours
 
 IDLE = 600  # seconds without a job after which the server ends
 
@@ -108,6 +108,8 @@ def serve(listener: socket.socket, path: str) -> None:
         connection, _ = listener.accept()
         files: list[int] = []
         try:
+            if not is_ours(connection):
+                raise PermissionError("somebody else's job")
             request, files = receive(connection)
             owners.add(request["environment"])
             preload(os.path.relpath(os.path.join(request["cwd"], request["argv"][0]), REPOSITORY), done)
@@ -116,7 +118,14 @@ def serve(listener: socket.socket, path: str) -> None:
                 listener.close()
                 keep(connection, request, files)
             keepers.add(pid)
-        except (OSError, ValueError, KeyError, IndexError):  # its client runs as a plain process then
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ):  # its client runs as a plain process then
             pass
         for file in files:
             os.close(file)

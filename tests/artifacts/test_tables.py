@@ -58,7 +58,7 @@ def cut(share):
     ("damage", "message"),
     [
         *((cut(share), "not a readable parquet file") for share in (0, 0.3, 0.99)),
-        *((flip(place), "not a readable parquet file") for place in (0.2, 0.4, 0.6)),
+        *((flip(place), "damaged, its content is not what") for place in (0.2, 0.4, 0.6)),
         (lambda file: file.write_text("prompt\nhello\n"), "not a readable parquet file"),
         (lambda file: file.unlink(), "no such file"),
         (lambda file: (file.unlink(), file.mkdir()), "not a readable parquet file"),

@@ -1,5 +1,7 @@
 """Images of a test set: a function of prompt, sample number and seed, and what the pipeline itself makes."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -118,3 +120,35 @@ def test_a_negative_model_steers_the_unconditional_branch_alone(bench, models, t
         for parameter in backbone.negative.parameters():
             parameter.mul_(0.5)
     assert (images("none") == off).all() and np.abs(images("other", guidance=3.0) - guided).max() > 5
+
+
+def test_a_killed_job_goes_on_to_the_same_bytes_and_other_weights_start_anew(bench, models, tmp_path, monkeypatch):
+    import pnapo.benchmarks.generation as module
+    from pnapo.backbones import load_backbone
+
+    generate(bench, tmp_path / "whole" / "manifest.json", batch=4)
+    own, asked = module.sample, []
+
+    def mortal(backbone, noise, *rest, **options):
+        asked.append(len(noise))
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        return own(backbone, noise, *rest, **options)
+
+    monkeypatch.setattr(module, "sample", mortal)
+    killed = tmp_path / "killed" / "manifest.json"
+    with pytest.raises(KeyboardInterrupt):  # two parts are kept then; the third is being encoded
+        generate(bench, killed, batch=4)
+    shutil.copytree(killed.parent, tmp_path / "other")
+    generate(bench, killed, batch=4)
+    assert asked == [4, 4, 4, 4, 4, 4, 2]
+    for name in ("manifest.json", "images.parquet"):
+        assert killed.with_name(name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert sorted(path.name for path in killed.parent.iterdir()) == ["images.parquet", "manifest.json", "timing.json"]
+    assert read_json(killed.with_name("timing.json"))["images"] == 10
+
+    policy = load_backbone(models["sd3"], {"transformer", "vae"})
+    with torch.no_grad():
+        policy.transformer.proj_out.weight.mul_(1.05)
+    generate(bench, tmp_path / "other" / "manifest.json", backbone=policy, batch=4)
+    assert len(asked) == 7 + 5

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pnapo.artifacts import read_table
-from pnapo.artifacts.images import Images, image_writer
+from pnapo.artifacts.images import Images, encode_png, png_writer
 from pnapo.benchmarks.geneval import judge
 from pnapo.benchmarks.scoring import score_images
 from pnapo.config.schema import Metric
@@ -29,8 +29,8 @@ def drawn(bench, tmp_path_factory):
     scenes, rng = [scene_from_json(text) for text in bench.testset["scene"]], np.random.default_rng(0)
     rows = [(p, k, render(scenes[(i + k) % 9], rng)) for i, p in enumerate(bench.testset["prompt_id"]) for k in (0, 1)]
     rows = rows[::-1]
-    with image_writer(manifest, {}) as add:
-        add([p for p, _, _ in rows], [k for _, k, _ in rows], np.stack([image for *_, image in rows]))
+    with png_writer(manifest, {}) as add:
+        add([p for p, _, _ in rows], [k for _, k, _ in rows], [encode_png(image) for *_, image in rows])
     return manifest
 
 

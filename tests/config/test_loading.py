@@ -17,6 +17,9 @@ from pnapo.errors import UserError
 ROOT = Path(__file__).resolve().parents[2]
 
 
+BOMB = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+
+
 @pytest.fixture
 def raw():
     return yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
@@ -97,6 +100,12 @@ def test_a_missing_section_is_named(raw):
         ("- a\n", "must hold"),
         ("seed: 1\nname: x\nseed: 2\n", "'seed' stands twice, in lines 1 and 3"),
         ("runs:\n  a: {beta: 1}\n  a: {beta: 2}\n", "'a' stands twice, in lines 2 and 3"),
+        (BOMB, "names parts of itself again and again"),
+        ("a: &a\n  b: *a\n", "names parts of itself again and again"),
+        ("a: " + "[" * 20_000, "too deeply nested"),
+        ("a: " + "{b: " * 900 + "1" + "}" * 900, "too deeply nested"),
+        ("a: " + "9" * 5000, "not valid YAML"),
+        ("a: 1\n" * 50_000, "more than 200000 characters"),
     ],
 )
 def test_broken_yaml_is_named(tmp_path, text, said):

@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from pnapo.artifacts import read_table
-from pnapo.artifacts.images import Images, image_writer
+from pnapo.artifacts.images import Images, encode_png, png_writer
 from pnapo.benchmarks.scoring import score_images
 from pnapo.config.schema import Metric, Rules
 from pnapo.detectors.instances import instances
@@ -133,8 +133,8 @@ def test_the_script_scores_with_it_and_says_whose_scores_they_are(settings, dete
     texts = [json.dumps(entry) for entry in entries]
     testset = pd.DataFrame({"prompt_id": ids, "prompt": [e["prompt"] for e in entries], "geneval": texts, "scene": ""})
     testset.to_parquet(tmp_path / "testset.parquet")
-    with image_writer(tmp_path / "manifest.json", {}) as add:
-        add(ids, [0, 0, 0], np.stack([image] * 3))
+    with png_writer(tmp_path / "manifest.json", {}) as add:
+        add(ids, [0, 0, 0], [encode_png(image)] * 3)
     rules = Rules(threshold=best.score * 0.99)
     metric = Metric(kind="geneval", detector="mask2former", mask2former=settings, rules=rules, testsets=["geneval"])
     options = {"images": tmp_path / "manifest.json", "testset": tmp_path / "testset.parquet", "device": "cpu"}

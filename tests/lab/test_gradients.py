@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pnapo.artifacts import read_json, write_manifest, write_table
+from pnapo.artifacts import read_record, write_manifest, write_table
 from pnapo.backbones import load_backbone
 from pnapo.config.schema import Run
 from pnapo.errors import UserError
@@ -116,7 +116,7 @@ def test_the_script_measures_every_path_of_a_policy(script, world, made, labels,
     options = [str(part) for name, value in files.items() for part in (f"--{name}", value)]
     model = json.dumps(models["sd3"].model_dump())
     script("measure_gradients", *options, "--model", model, "--count", 3, "--seed", 0, "--device", "cpu")
-    found = read_json(tmp_path / "gradients-pnapo-s0.json")
+    found = read_record(tmp_path / "gradients-pnapo-s0.json")
     assert set(found) == {"stored", "inverted", "shuffled", "independent", "independent_each"}
     assert {"n", "signal", "noise", "noise_low", "noise_high"} <= found["stored"].keys()
     assert found["stored"] == found["inverted"] != found["independent"]

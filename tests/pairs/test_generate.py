@@ -13,7 +13,7 @@ from pnapo.errors import UserError
 from pnapo.flow.random import prior_noise
 from pnapo.pairs.embeddings import Embeddings, read_embeddings, write_embeddings
 from pnapo.pairs.generate import generate_shard
-from pnapo.pairs.shards import open_shard, slice_of
+from pnapo.pairs.shards import open_shard, slice_of, write_shard
 
 RING = [-0.5783073902130127, -0.7738774418830872, -0.5429865717887878, -0.5120069980621338]
 
@@ -60,14 +60,14 @@ class Killed(Exception):
 
 @pytest.fixture
 def interrupted(world, tmp_path):
-    """Generates one shard prompt by prompt, killed at its first progress line: eight of twelve are done then."""
+    """Generates one shard prompt by prompt, killed at its first line of progress: eight of twelve are done then."""
     out = tmp_path / "interrupted" / "shard.json"
     settings = world.settings.model_copy(update={"shards": 1, "batch": 2})
 
     def kill(line):
         raise Killed(line)
 
-    with pytest.raises(Killed, match="8/12 prompts"):
+    with pytest.raises(Killed, match="samples 16/24"):
         generate_shard(world.backbone, world.prompts, world.embeddings, settings, 0, out, kill)
     assert not out.exists()
 
@@ -81,7 +81,7 @@ def interrupted(world, tmp_path):
         assert [path.name for path in sorted(out.parent.iterdir())] == ["shard.json", "shard.safetensors"]
         return out, len(passes)
 
-    resume.batches = sorted((out.parent / ".shard.work").iterdir())
+    resume.batches = sorted((out.parent / ".shard.work").glob("*.part"))
     assert len(resume.batches) == 8
     return resume
 
@@ -152,11 +152,19 @@ def test_every_forward_pass_has_the_same_batch(world, tmp_path, samples, batch, 
     assert torch.equal(alone.latent[0], whole.latent[11]) and torch.equal(alone.noise[0], whole.noise[11])
 
 
+def test_a_shard_written_part_by_part_is_the_file_of_one_written_whole(made, tmp_path):
+    path = sorted((made.parent / "samples").glob("*.json"))[1]
+    content = read_manifest(path)
+    write_shard(tmp_path / path.name, open_shard(path), content["settings"], seed=0, part=content["part"])
+    for suffix in (".json", ".safetensors"):
+        assert (tmp_path / path.name).with_suffix(suffix).read_bytes() == path.with_suffix(suffix).read_bytes()
+
+
 def test_progress_says_what_is_left(world, tmp_path):
     lines = []
     settings = world.settings.model_copy(update={"batch": 1, "steps": 1})
     generate_shard(world.backbone, world.prompts, world.embeddings, settings, 1, tmp_path / "a.json", lines.append)
-    assert [line.rpartition(",")[0] for line in lines] == ["shard 2/2: 4/6 prompts", "shard 2/2: 6/6 prompts"]
+    assert [line.rpartition(",")[0] for line in lines] == ["shard 2/2: samples 8/12", "shard 2/2: samples 12/12"]
     assert re.fullmatch(r"\d+ s left", lines[0].rpartition(", ")[2]) and lines[1].endswith(", 0 s left")
 
 

@@ -1,5 +1,7 @@
 """Pair sets with other noises than those that made the images: inverted ones, and those of other prompts."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -32,9 +34,7 @@ def test_inversion_leads_back_to_the_noise_and_sampling_from_it_to_the_latent(wo
     owners = [shard.prompt_ids[0]] * 2 + [shard.prompt_ids[1]] * 2
     off = []
     for steps in (2, 16):
-        found = invert_latents(
-            world.backbone, latents, owners, world.embeddings, Inversion(steps=steps), log=lambda line: None
-        )
+        found = invert_latents(world.backbone, latents, owners, world.embeddings, Inversion(steps=steps))
         again = sample(world.backbone, found, world.embeddings.rows(owners), steps=steps)
         off.append((again - latents).square().mean().sqrt().item())
         assert (found - noise).square().mean() < 0.2 * (latents - noise).square().mean()
@@ -80,13 +80,13 @@ def test_one_prompt_has_no_other_prompts_noise(world, generate, tmp_path):
 
 def test_inversion_is_at_the_guidance_of_the_pairs(world, made, tmp_path, monkeypatch):
     """A model that embeds its guidance must be asked with that of the pair set, as training does."""
-    from pnapo.artifacts import read_json, write_json
+    from pnapo.artifacts import read_manifest, write_record
 
     source = shard_manifests(made)[0]
     shard = tmp_path / source.name
     shard.with_suffix(".safetensors").symlink_to(source.with_suffix(".safetensors"))
-    manifest = read_json(source)
-    write_json(shard, {**manifest, "settings": {**manifest["settings"], "guidance": 3.5}})
+    manifest = read_manifest(source)
+    write_record(shard, {**manifest, "settings": {**manifest["settings"], "guidance": 3.5}})
     asked, own = set(), world.backbone.velocity
 
     def velocity(x, t, cond, guidance=1.0, transformer=None):
@@ -96,3 +96,26 @@ def test_inversion_is_at_the_guidance_of_the_pairs(world, made, tmp_path, monkey
     monkeypatch.setattr(world.backbone, "velocity", velocity)
     invert_shard(world.backbone, shard, world.embeddings, Inversion(steps=2), tmp_path / "out.json", lambda line: None)
     assert asked == {3.5}
+
+
+def test_a_killed_inversion_goes_on_to_the_same_bytes(world, made, inverted, tmp_path):
+    source, lines, passes = shard_manifests(made)[0], [], []
+    whole = shard_manifests(inverted)[0]
+    out = tmp_path / whole.name
+    settings, own = Inversion(steps=8, batch=5), world.embeddings.rows
+
+    def mortal(*asked):
+        passes.append(asked)
+        if len(passes) == 4:  # one for the fingerprint, one for each batch
+            raise KeyboardInterrupt
+        return own(*asked)
+
+    mortal_embeddings = SimpleNamespace(rows=mortal)
+    with pytest.raises(KeyboardInterrupt):
+        invert_shard(world.backbone, source, mortal_embeddings, settings, out, lines.append)
+    assert not out.exists() and len(list(tmp_path.glob(".*.work/*.part"))) == 2
+    invert_shard(world.backbone, source, mortal_embeddings, settings, out, lines.append)
+    assert len(passes) == 4 + 1 + 1  # of three batches, two were there
+    for suffix in (".json", ".safetensors"):
+        assert out.with_suffix(suffix).read_bytes() == whole.with_suffix(suffix).read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, out.with_suffix(".safetensors").name]

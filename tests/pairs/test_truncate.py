@@ -48,9 +48,7 @@ def test_before_its_last_step_a_rollout_points_to_the_finished_latent_and_earlie
     grid, off = make_scheduler(world.backbone, wanted.steps).sigmas.tolist(), []
     for stop in (grid[-2], 0.99):
         monkeypatch.setattr("pnapo.pairs.truncate.stop_time", lambda seed, owner, stop=stop: stop)
-        found, _ = truncate_noises(
-            world.backbone, shard.noise[:, 0], shard.prompt_ids, world.embeddings, wanted, 0, log=lambda line: None
-        )
+        found, _ = truncate_noises(world.backbone, shard.noise[:, 0], shard.prompt_ids, world.embeddings, wanted, 0)
         off.append((found - shard.latent[:, 0]).abs().max().item())
     assert off[0] < 1e-4 < off[1]
 
@@ -67,3 +65,23 @@ def test_a_rollout_that_is_not_finite_is_refused(world, made, tmp_path, monkeypa
             tmp_path / "out.json",
             lambda line: None,
         )
+
+
+def test_killed_rollouts_go_on_to_the_same_bytes(world, made, truncated, tmp_path, monkeypatch):
+    source, whole, done = shard_manifests(made)[0], shard_manifests(truncated)[0], []
+    out, wanted = tmp_path / whole.name, Truncation(steps=8, batch=5)
+
+    def mortal(*asked):
+        done.append(len(asked[1]))
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return truncate_noises(*asked)
+
+    monkeypatch.setattr("pnapo.pairs.truncate.truncate_noises", mortal)
+    with pytest.raises(KeyboardInterrupt):
+        truncate_shard(world.backbone, source, world.embeddings, wanted, 3, out, lambda line: None)
+    assert not out.exists()
+    truncate_shard(world.backbone, source, world.embeddings, wanted, 3, out, lambda line: None)
+    assert done == [5, 5, 2, 2]  # the last batch alone was left
+    for suffix in (".json", ".safetensors"):
+        assert out.with_suffix(suffix).read_bytes() == whole.with_suffix(suffix).read_bytes()

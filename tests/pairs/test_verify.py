@@ -61,7 +61,9 @@ def test_a_damaged_file_is_the_one_problem(manifest, damage, problem, capsys):
     assert line.startswith(f"{file}: ") and problem in line
     with pytest.raises(SystemExit) as stopped:
         cli.main(["verify", str(manifest)])
-    assert stopped.value.code == 1 and capsys.readouterr().out == f"{line}\n"
+    assert stopped.value.code == 1 and capsys.readouterr().out == (
+        f"{line}; delete {file.with_suffix('.json')} and make it again\n"
+    )
 
 
 def test_swapped_shards_are_found(manifest):

@@ -7,6 +7,7 @@ from pnapo.report.budget import budget_plots
 from pnapo.report.collect import collect, read_config
 from pnapo.report.lab import _seeds, forest_plot, hacking_plots, path_plots, regimes_plot
 from pnapo.report.runs import methods, variants
+from pnapo.report.sections import gap_plots
 from pnapo.report.training import growth_plot
 from pnapo.report.tuning import SHADES, strips
 
@@ -103,3 +104,14 @@ def test_a_point_that_was_not_tried_stays_empty(read):
     table = read.optional["tuning"].query("run == 'pnapo'").iloc[1:]
     (strip,) = strips(changed(read, optional={"tuning": table}), "sd3")
     assert strip.blocks[0][1][0][0].shade is None
+
+
+def test_gaps_of_a_backbone_that_lacks_runs(read):
+    """A regime has a few runs only: what tuning chose for the others there does not exist."""
+    runs = {n: r if n == "pnapo" else r.model_copy(update={"backbones": ["sd3"]}) for n, r in read.config.runs.items()}
+    config = read.config.model_copy(update={"backbones": ["sd3", "other"], "runs": runs})
+    tuning = read.optional["tuning"]
+    there = tuning[tuning["run"] == "pnapo"].assign(backbone="other")
+    labels = {**read.labels, ("other", None, "hps"): read.labels["sd3", None, "hps"]}
+    both = changed(read, config=config, labels=labels, optional={**read.optional, "tuning": there})
+    assert [plot.name for plot in gap_plots(both, "other")] == ["gap-other-hps", "beta-other-pnapo"]

@@ -2,8 +2,10 @@ import json
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
+from pnapo.artifacts import verify_manifest, write_csv
 from pnapo.errors import UserError
 
 
@@ -103,18 +105,23 @@ def test_nasty_prompts_survive_as_text(build, nasty):
 
 def test_same_bytes_twice_and_no_stale_figures(build, results):
     first = build()
-    figures = {p.name: p.read_bytes() for p in (results / "figures").iterdir()}
+    figures = {p.name: p.read_bytes() for p in (results / "figures").glob("*.*g")}
+    assert verify_manifest(results / "figures" / "manifest.json", "report") == []
     (results / "figures" / "metrics-old-run.svg").write_text("<svg/>")
     assert build("again.html") == first
-    assert {p.name: p.read_bytes() for p in (results / "figures").iterdir()} == figures
+    assert {p.name: p.read_bytes() for p in (results / "figures").glob("*.*g")} == figures
     assert {"grid-sd3-freeform.png", "funnel.svg", "beta-sd3-pnapo.svg"} <= figures.keys()
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda r: (r / "tables" / "comparisons.csv").unlink(), r"comparisons\.csv: no such file"),
-        (lambda r: (r / "runs/sd3/pnapo-s1/train_log.jsonl").write_text('{"step": 1}\n{"st'), r"pnapo-s1.*line 2"),
+        (lambda r: (r / "tables" / "comparisons.csv").unlink(), r"comparisons\.csv: missing"),
+        (
+            lambda r: (r / "runs/sd3/pnapo-s1/train_log.jsonl").write_text('{"step": 1}\n{"st'),
+            r"pnapo-s1.*16 bytes instead",
+        ),
+        (lambda r: write_csv(r / "tables" / "main.csv", pd.DataFrame({"a": [1]})), r"main\.csv: \d+ bytes instead of"),
         (lambda r: (r / "images/sd3/base/geneval/images.parquet").write_bytes(b"PAR1"), r"base/geneval.*damaged"),
         (lambda r: (r / "testsets/freeform.parquet").unlink(), r"freeform\.parquet: no such file"),
     ],

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pnapo.artifacts import prompt_id, write_table
-from pnapo.artifacts.images import image_writer
+from pnapo.artifacts.images import encode_png, png_writer
 
 NASTY = [
     "</script><script>document.title = 'ran'</script><img src=http://x/y.png onerror=\"document.title = 'ran'\">",
@@ -33,8 +33,8 @@ def results(tmp_path):
             pixels = np.random.default_rng(number).integers(0, 256, (len(ids), 8, 8, 3), dtype=np.uint8)
             pixels[:alike] = 7
             made = (settings or {}).get(name, {"steps": 20})
-            with image_writer(root / "images/sd3" / name / "heldout/manifest.json", made) as add:
-                add(ids, [0] * len(ids), pixels)
+            with png_writer(root / "images/sd3" / name / "heldout/manifest.json", made) as add:
+                add(ids, [0] * len(ids), list(map(encode_png, pixels)))
         return root
 
     return make

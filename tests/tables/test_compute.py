@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from pnapo.artifacts import write_json
+from pnapo.artifacts import write_json, write_manifest
 from pnapo.errors import UserError
 from pnapo.tables.compute import compute_table
 
@@ -14,7 +14,7 @@ COST = {
 
 def test_hours_and_names(tmp_path, script):
     folder = tmp_path / "runs" / "flux" / "dpo-strong-s12"
-    write_json(folder / "compute.json", COST)
+    write_manifest(folder / "compute.json", "cost", {}, [], **COST)
     write_json(folder / "manifest.json", {})
     script("compute_table", "--runs", folder / "manifest.json", "--out", tmp_path / "compute.csv")
     row = pd.read_csv(tmp_path / "compute.csv").iloc[0]
@@ -26,7 +26,7 @@ def test_hours_and_names(tmp_path, script):
 
 @pytest.mark.parametrize("broken", [{"pairs_seen": None}, {"seconds": "long"}, {"reference_passes": None}])
 def test_an_incomplete_file_is_named(tmp_path, broken):
-    write_json(tmp_path / "sd3" / "pnapo-s0" / "compute.json", COST | broken)
+    write_manifest(tmp_path / "sd3" / "pnapo-s0" / "compute.json", "cost", {}, [], **COST | broken)
     with pytest.raises(UserError, match=r"compute\.json"):
         compute_table([tmp_path / "sd3" / "pnapo-s0"])
 

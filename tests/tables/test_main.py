@@ -109,7 +109,7 @@ def test_script_writes_the_same_bytes_twice(scores, script, tmp_path):
     for name in ("one", "two"):
         run_script(script, scores, tmp_path / name / "main.csv")
     files = sorted(p.name for p in (tmp_path / "one").iterdir())
-    tables = [f"{t}.{k}" for t in ("comparisons", "main", "seeds") for k in ("csv", "md", "tex")]
+    tables = [f"{t}.{k}" for t in ("comparisons", "main", "seeds") for k in ("csv", "md", "tex", "manifest.json")]
     assert files == sorted([*tables, "means.json"])
     main, means = pd.read_csv(tmp_path / "one" / "main.csv"), read_json(tmp_path / "one" / "means.json")
     for row in main.itertuples():

@@ -2,6 +2,7 @@ import re
 
 import pandas as pd
 
+from pnapo.artifacts import verify_manifest
 from pnapo.tables.write import Cell, Grid, escape_latex, latex, markdown, write_all
 from pnapo.text import escape_markdown
 
@@ -36,7 +37,8 @@ def test_files_round_digits_and_align(tmp_path):
     tex = (tmp_path / "t.tex").read_text()
     assert "\\begin{tabular}{lrrl}" in tex and "\\caption{100 \\% of it.}" in tex
     assert re.search(r"a\\textbar\{\}b & +0\.33 & 1,234 & -- +\\\\\n", tex)
-    assert {p.name for p in tmp_path.iterdir()} == {"t.csv", "t.md", "t.tex"}  # nothing temporary is left
+    assert {p.name for p in tmp_path.iterdir()} == {"t.csv", "t.md", "t.tex", "t.manifest.json"}
+    assert verify_manifest(tmp_path / "t.manifest.json", "table") == []
 
 
 def test_blocks_are_environments_of_their_own():

@@ -36,8 +36,11 @@ class Fatal(Embeddings):
     def rows(self, prompt_ids):
         self.left -= 1
         if self.left < 0:
-            raise Killed
+            self.strike()
         return super().rows(prompt_ids)
+
+    def strike(self):
+        raise Killed
 
 
 @pytest.fixture(autouse=True)
@@ -178,6 +181,7 @@ def trained(tmp_path, backbone_of, pairs, embeddings, settings):
             reference=changes.pop("reference_files", ()),
             stop=changes.pop("stop", None),
             tracker=changes.pop("tracker", None),
+            watch=changes.pop("watch", None),
             run=settings(**changes),
             out=folder,
             log=lines.append,

@@ -1,6 +1,7 @@
 """One training in several processes, launched as the workflow does it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -68,15 +69,17 @@ def test_two_processes_give_the_loss_curve_of_one(script, arguments, tmp_path, f
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, SHARDED])
 def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, tmp_path, more):
-    run = RUN | {"accumulation": 2, "steps": 60} | more
+    run = RUN | {"accumulation": 2, "steps": 60, "checkpoint_every": 1000} | more
     whole, cut = (tmp_path / "runs" / name / "pnapo-s1" for name in ("whole", "cut"))
     said, _ = start(arguments({}, run, out=whole / "manifest.json", processes=2)).communicate(timeout=300)
     process = start(arguments({}, run, out=cut / "manifest.json", processes=2), start_new_session=True)
-    state = cut.with_name(".pnapo-s1.work") / "state.pt"
-    while not state.exists() and process.poll() is None:
+    log = cut.with_name(".pnapo-s1.work") / "train_log.jsonl"
+    while process.poll() is None and not (log.exists() and log.stat().st_size):
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 128 + signal.SIGTERM and not cut.exists()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM and not cut.exists()
+    assert re.match(r"error: ended by SIGTERM after step \d+ of 60; its state is saved", said.splitlines()[-1]), said
     with pytest.raises(ProcessLookupError):  # nobody of its session is left
         os.killpg(process.pid, 0)
     said, _ = start(arguments({}, run, out=cut / "manifest.json", processes=2)).communicate(timeout=300)

@@ -1,8 +1,10 @@
 import os
+import signal
 
 import pytest
 
-from pnapo.training.workspace import workspace
+from pnapo.artifacts.workspace import workspace
+from pnapo.errors import Terminated
 
 from .conftest import Killed
 
@@ -34,6 +36,30 @@ def test_a_killed_training_goes_on_and_makes_the_same_bytes(trained, fatal, kill
     for name in LASTING:
         assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
     assert not (resumed.folder.parent / ".run.work").exists()
+
+
+@pytest.mark.parametrize("uses", [1, 5, 8])
+def test_sigterm_ends_a_training_after_the_step_it_is_in(trained, fatal, monkeypatch, uses):
+    """In the first step, in one after which a state is saved anyway, and between two of these."""
+    whole, ask = trained("a/run", **SETTINGS), fatal(FIRST + uses)
+    monkeypatch.setattr(type(ask), "strike", lambda self: os.kill(os.getpid(), signal.SIGTERM))
+    ended = 1 + uses // SETTINGS["accumulation"]
+    with pytest.raises(Terminated, match=f"after step {ended} of 8; its state is saved"):
+        trained("b/run", embeddings=ask, **SETTINGS)
+    assert not (whole.folder.parents[1] / "b" / "run").exists()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    resumed = trained("b/run", **SETTINGS)
+    assert f"resuming at step {ended}" in resumed.lines
+    for name in LASTING:
+        assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+
+
+def test_sigterm_in_the_last_step_changes_nothing(trained, fatal, monkeypatch):
+    whole, ask = trained("a/run", **SETTINGS), fatal(FIRST + 15)
+    monkeypatch.setattr(type(ask), "strike", lambda self: os.kill(os.getpid(), signal.SIGTERM))
+    done = trained("b/run", embeddings=ask, **SETTINGS)
+    for name in LASTING:
+        assert (done.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 
 def test_full_fine_tuning_resumes_too(trained, fatal):

@@ -1,5 +1,6 @@
 """The server: one for each environment, never stale, gone with its owner, and no loss when it cannot be."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -93,6 +94,71 @@ def test_without_a_server_jobs_are_plain_processes(repository, trouble):
     status, out, err = repository.run("jobs/tell.py", "a b")
     assert (status, out, err) == (5, f"['a b'] {os.getpid()}\n", "")
     assert not repository.servers()
+
+
+NOBODY = 65534
+AS_ANOTHER = """
+import array, json, os, socket, sys
+os.setgroups([]), os.setgid({nobody}), os.setuid({nobody})
+end = socket.socket(socket.AF_UNIX)
+{rest}
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_even_in_an_open_folder_the_socket_obeys_its_owner_alone(repository):
+    repository.write("jobs/mark.py", "import sys\nopen(sys.argv[1], 'w').close()\n")
+    assert repository.run("jobs/mark.py", str(repository.root / "mine"))[0] == 0
+    folder = repository.runtime / f"pnapo-{os.getuid()}"
+    (path,) = [path for path in folder.iterdir() if path.suffix != ".lock"]
+    for opened in (repository.runtime, folder, path):
+        opened.chmod(0o777)
+    asked = {"argv": ["jobs/mark.py", str(repository.root / "theirs")], "cwd": str(repository.root), "environment": {}}
+    asked |= {"umask": 0, "ignored": []}
+    rest = f"""
+body = json.dumps({asked!r}).encode()
+end.connect({str(path)!r})
+end.sendmsg([len(body).to_bytes(4, "big") + body], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])
+print(end.recv(6))
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", AS_ANOTHER.format(nobody=NOBODY, rest=rest)], capture_output=True, text=True
+    )
+    assert told.stdout == "b''\n" or "ConnectionReset" in told.stderr or "BrokenPipe" in told.stderr, told
+    assert (repository.root / "mine").exists() and not (repository.root / "theirs").exists()
+    folder.chmod(0o700)
+    assert repository.run("jobs/mark.py", str(repository.root / "again"))[0] == 0 and len(repository.servers()) == 1
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_a_client_tells_nobody_else_its_environment(repository, monkeypatch):
+    monkeypatch.syspath_prepend(repository.root / "pnapo" / "warm")
+    client = importlib.import_module("client")
+    path = repository.runtime / "s"
+    repository.runtime.chmod(0o777)
+    rest = f"end.bind({str(path)!r})\nos.chmod({str(path)!r}, 0o777)\nend.listen()\nprint('here', flush=True)\n"
+    rest += "print(end.accept()[0].recv(9))"
+    other = subprocess.Popen(
+        [sys.executable, "-c", AS_ANOTHER.format(nobody=NOBODY, rest=rest)], stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "here\n"
+    with pytest.raises(PermissionError, match="somebody else listens"):
+        client._connect(str(path))
+    assert other.communicate(timeout=20)[0] == "b''\n"
+
+
+def test_the_lock_follows_no_link(repository):
+    target, folder = repository.root / "precious", repository.runtime / f"pnapo-{os.getuid()}"
+    target.write_text("kept")
+    repository.write("jobs/hello.py", "print('hello')\n")
+    repository.run("jobs/hello.py")
+    (lock,) = folder.glob("*.lock")
+    for server in repository.servers():
+        server.kill()
+        server.wait(20)
+    lock.unlink()
+    lock.symlink_to(target)
+    assert repository.run("jobs/hello.py")[:2] == (0, "hello\n") and target.read_text() == "kept"
 
 
 def test_the_socket_is_the_users_alone(repository):

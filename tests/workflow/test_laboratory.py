@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from pnapo.artifacts import read_json
+from pnapo.diff.runs import compare
+from pnapo.diff.story import is_clock
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 HERE = Path(__file__).parent
-CLOCKS = ("logs", "benchmarks", "compute.json", "speed.jsonl", "timing.json", "provenance.json", "report.html")
 TABLES = ("main_table", "geneval_table", "compute_table", "curves", "claims_table", "regimes_table", "report")
 ONE_RUN = {"train": 4, "choose": 1, "tuning_table": 1, **dict.fromkeys(TABLES, 1)}  # two points, two seeds
 
@@ -62,11 +63,12 @@ def test_checkpoints_stop_where_tuning_chose(finished) -> None:
 def test_two_runs_agree_byte_for_byte(finished, laboratory) -> None:
     other = laboratory()
     made = [path for path in (finished.folder / "results").rglob("*") if path.is_file()]
-    compared = [p for p in made if not any(name in p.parts for name in CLOCKS) and p.stem != "compute"]
+    compared = [p for p in made if not is_clock(p.relative_to(finished.folder / "results").as_posix())]
     assert len(compared) > 300
     for path in compared:
         twin = other.folder / path.relative_to(finished.folder)
         assert path.read_bytes() == twin.read_bytes(), path
+    assert compare(finished.folder / "results", other.folder / "results").first is None
 
 
 JUDGED = {"claims_table": 1, "regimes_table": 1, "report": 1}

@@ -1,0 +1,199 @@
+"""What changes nothing, and what changes results by rounding alone: the complete workflow, tiny, again and again.
+
+It runs from nothing in one folder, then in another with another path, hash seed, locale, time zone, scheduler and number of
+cores, interrupted once. A training and all before it run in plain processes. Copies of the finished folder then make again
+what another number of shards, another batch size or two processes in training touch. Files are compared by SHA-256, all but
+those that hold times, as `pnapo diff` leaves them out. `--small` leaves the laboratory and plain processes out.
+"""
+
+import argparse
+import re
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from pnapo.diff.story import place
+from trust.project import Project
+from trust.promise import RESULTS, Promise, record
+
+CONFIG = Path(__file__).with_name("complete.yaml")
+LABORATORY = ("tuning", "budget", "claims", "lab")  # left out of a quick try
+HERE = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
+THERE = {"LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "4711"}
+CHECKPOINT = "runs/sd3/pnapo_both-s0"
+LABELS, SCORES = "pairs/sd3/labels/hps.parquet", "scores/sd3/base/heldout/hps.parquet"
+
+# Bounds of rounding on one machine, ten times what was measured or more.
+LATENT = 1e-4  # of latents, whose standard deviation is about 1
+GREY, SHARE = 1, 0.01  # grey levels, of how many of the values
+SCORE = 1e-5  # of raw scores, cosines
+WEIGHT = 1e-2  # of trained weights: length of the difference over that of the weights
+
+
+def configuration(folder: Path, small: bool) -> Path:
+    """The configuration of all projects."""
+    config = yaml.safe_load(CONFIG.read_text("utf-8"))
+    if small:
+        config = {name: section for name, section in config.items() if name not in LABORATORY}
+        config["runs"] = {name: {**run, "tune": False} for name, run in config["runs"].items() if run["seeds"] == [0]}
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+    return path
+
+
+def parted(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
+    """Where two lists of hashes first part, in the order of the story; empty if they are the same."""
+    for name in sorted(ours.keys() | theirs.keys(), key=place):
+        if ours.get(name) != theirs.get(name):
+            return f"{name} {'differs' if name in ours and name in theirs else 'is in one of them alone'}"
+    return ""
+
+
+def interrupted(project: Project, *arguments: str, after: float, **changed: str) -> None:
+    """Run Snakemake, which is told to end when a share of the jobs is done, then once more to the end."""
+    process, said = project.start(*arguments, **changed), project.folder / "screen.txt"
+    while process.poll() is None:
+        counts = re.findall(r"(\d+) of (\d+) steps", said.read_text("utf-8", "replace"))
+        if counts and int(counts[-1][0]) >= after * int(counts[-1][1]):
+            process.terminate()
+            break
+        time.sleep(0.2)
+    if not process.wait():
+        raise RuntimeError(f"{project.folder}: was not interrupted")
+    project.run(*arguments, **changed)
+
+
+def clean_runs(folder: Path, small: bool) -> tuple[Project, list[Promise]]:
+    config = configuration(folder, small)
+    here = Project(folder / "here", config)
+    here.run("--cores", "2", **HERE)
+    there = Project(folder / "another place" / "with spaces", config)
+    interrupted(there, "--cores", "1", "--scheduler", "greedy", after=0.4, **THERE)
+    ours, theirs = here.hashes(), there.hashes()
+    kinds = {"tables": "tables/", "labels": "/labels/", "noises and latents": "/samples/", "checkpoints": "runs/"}
+    counts = ", ".join(f"{sum(part in name for name in ours)} {kind}" for kind, part in kinds.items())
+    first = parted(ours, theirs)
+    title = (
+        "Two runs from nothing agree byte for byte, whatever the folder, order of jobs, cores, hash seed, locale and time "
+        "zone, interrupted or not"
+    )
+    same = Promise(title, first or f"{len(ours)} files ({counts})", not first and len(ours) > 100)
+    return here, [same]
+
+
+def plain(here: Project, folder: Path) -> Promise:
+    """The same from processes that start from nothing."""
+    project = Project(folder / "plain", here.folder / "config.yaml")
+    project.run("--cores", "2", "--", f"results/{CHECKPOINT}/manifest.json", PNAPO_WARM="0", **HERE)
+    ours, theirs = here.hashes(), project.hashes()
+    first = parted({name: ours.get(name, "") for name in theirs}, theirs)
+    title = "The warm start changes nothing"
+    return Promise(title, first or f"{len(theirs)} files up to a checkpoint", not first and len(theirs) > 40)
+
+
+def shards(here: Project, folder: Path) -> Promise:
+    """Three shards in place of two."""
+    other = here.fork(folder / "shards")
+    other.run("--cores", "2", "--config", "pairs={shards: 3}", "--", f"results/{LABELS}", **HERE)
+    (noise, latent, images), theirs = tensors(here), tensors(other)
+    same = all(map(equal, (noise, latent, images), theirs)) and same_file(here, other, LABELS)
+    title = "The number and size of shards changes no noise, no latent, no image and no label"
+    return Promise(title, f"{len(images)} images in 2 and in 3 shards: {'equal' if same else 'different'}", same)
+
+
+def batches(here: Project, folder: Path) -> list[Promise]:
+    """Five images at once in place of sixteen; then seven scores at once in place of 64."""
+    import numpy as np
+
+    other = here.fork(folder / "batches")
+    other.run("--cores", "2", "--config", "pairs={batch: 5}", "--", f"results/{LABELS}", **HERE)
+    (noise, latent, images), (noise_5, latent_5, images_5) = tensors(here), tensors(other)
+    apart = np.abs(latent - latent_5).max()
+    levels = np.abs(images.astype(int) - images_5)
+    share = (levels > 0).mean()
+    told = f"latents {apart:.1e} apart, {100 * share:.2g} % of grey levels by up to {levels.max()}"
+    holds = equal(noise, noise_5) and apart <= LATENT and levels.max() <= GREY and share <= SHARE
+    title = (
+        f"Images made 5 or 16 at once differ by rounding: latents by {LATENT:g}, {100 * SHARE:g} % of values by {GREY}"
+    )
+    scored = here.fork(folder / "scoring")
+    scored.run("--cores", "2", "--config", "rewards={hps: {batch: 7}}", "--", f"results/{LABELS}", **HERE)
+    ours, theirs = labels(here), labels(scored)
+    columns = ["score_0", "score_1"]
+    by = float(np.abs(ours[columns].to_numpy() - theirs[columns].to_numpy()).max())
+    flipped = int((ours["winner"] != theirs["winner"])[ours["gap"] > 2 * SCORE].sum())
+    figure = f"{2 * len(ours)} scores at most {by:.1e} apart, {flipped} winners changed"
+    score = f"Images scored 7 or 64 at once differ by rounding: by {SCORE:g}, and no winner of a larger gap changes"
+    return [Promise(title, told, bool(holds)), Promise(score, figure, by <= SCORE and not flipped)]
+
+
+def processes(here: Project, folder: Path) -> Promise:
+    """Two processes train in place of one."""
+    import numpy as np
+
+    from pnapo.artifacts import read_tensors
+
+    other, name = here.fork(folder / "processes"), "pytorch_lora_weights.safetensors"
+    for file in (other.folder / "results" / CHECKPOINT).glob("*"):
+        file.unlink()
+    target = f"results/{CHECKPOINT}/manifest.json"
+    other.run("--cores", "2", "--set-resources", "train:processes=2", "--", target, **HERE)
+    ours, theirs = (read_tensors(p.folder / "results" / CHECKPOINT / name) for p in (here, other))
+    one, two = (np.concatenate([t[key].float().numpy().ravel() for key in sorted(ours)]) for t in (ours, theirs))
+    apart = float(np.linalg.norm(one - two) / np.linalg.norm(one))
+    title = f"Two processes train what one does, up to rounding: weights {WEIGHT:g} of their length apart"
+    return Promise(title, f"{len(one):,} weights, {apart:.1e} of their length apart", apart <= WEIGHT)
+
+
+def tensors(project: Project) -> list:
+    """Noise and latents [N, S, C, h, w] and images [N·S, H, W, 3] of a project's pairs."""
+    import numpy as np
+
+    from pnapo.pairs.images import images_of
+    from pnapo.pairs.store import PairSet
+
+    folder = project.folder / "results/pairs/sd3"
+    pairs = PairSet.open(folder / "manifest.json")
+    count = len(list((folder / "samples").glob("*.json")))
+    shards = max({path.parent.name.rpartition("-")[2] for path in (folder / "images").glob("*/manifest.json")})
+    images = images_of(folder / "manifest.json", sorted((folder / "images").glob(f"*-of-{shards}/manifest.json")))
+    assert count and len(images)
+    rows = range(len(pairs))
+    return [pairs.noise(rows).numpy(), pairs.latent(rows).numpy(), np.stack(list(images))]
+
+
+def labels(project: Project):
+    from pnapo.artifacts import read_table
+
+    return read_table(project.folder / "results" / LABELS)
+
+
+def equal(ours, theirs) -> bool:
+    return ours.shape == theirs.shape and ours.tobytes() == theirs.tobytes()
+
+
+def same_file(ours: Project, theirs: Project, name: str) -> bool:
+    return (ours.folder / "results" / name).read_bytes() == (theirs.folder / "results" / name).read_bytes()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true", help="a quick try, recorded in --folder")
+    parser.add_argument(
+        "--folder", type=Path, help="where all is made (default: a temporary folder, removed afterwards)"
+    )
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (args.folder or Path(temporary)).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        here, found = clean_runs(folder, args.small)
+        found += [] if args.small else [plain(here, folder)]
+        found += [shards(here, folder), *batches(here, folder), processes(here, folder)]
+        record("determinism", found, folder if args.small else RESULTS)
+
+
+if __name__ == "__main__":
+    main()

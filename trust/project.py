@@ -1,0 +1,56 @@
+"""A copy of the project in a folder of its own, in which Snakemake runs as a user runs it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from pnapo.artifacts import sha256
+from pnapo.diff.story import is_clock
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("Snakefile", "rules", "profiles", "envs", "pnapo", "workflow_scripts")
+
+
+class Project:
+    """The sources with a configuration of one's own; the shipped weights are linked."""
+
+    def __init__(self, folder: Path, config: Path):
+        self.folder = folder
+        folder.mkdir(parents=True)
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, folder / name)
+        shutil.copy(config, folder / "config.yaml")
+        (folder / "assets").symlink_to(ROOT / "assets")
+
+    def fork(self, folder: Path) -> "Project":
+        """A copy with everything that was made."""
+        made = object.__new__(Project)
+        made.folder = Path(shutil.copytree(self.folder, folder, symlinks=True))
+        return made
+
+    def start(self, *arguments: str, **changed: str) -> subprocess.Popen:
+        """Start Snakemake here in a process group of its own, its output added to screen.txt, with a changed environment."""
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
+        environment |= {"XDG_CACHE_HOME": str(self.folder / ".cache"), "PNAPO_WARM_OWNER": str(os.getpid()), **changed}
+        with open(self.folder / "screen.txt", "ab") as handle:
+            return subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=handle, stderr=handle, start_new_session=True
+            )
+
+    def run(self, *arguments: str, **changed: str) -> None:
+        """Run Snakemake to its end. Raises RuntimeError with the end of what it said if it fails."""
+        if self.start(*arguments, **changed).wait():
+            told = (self.folder / "screen.txt").read_text("utf-8", "replace")
+            raise RuntimeError(f"{self.folder}: the workflow failed\n{told[-4000:]}")
+
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 of every result by its path, hidden ones too, but of clocks (`pnapo.diff.story`)."""
+        results = self.folder / "results"
+        files = {path.relative_to(results).as_posix(): path for path in sorted(results.rglob("*")) if path.is_file()}
+        return {name: sha256(path) for name, path in files.items() if not is_clock(name)}
