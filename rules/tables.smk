@@ -18,8 +18,8 @@ rule funnel_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         folder=lambda wildcards: f"{CONFIG.results}/prompts",
         truth=lambda wildcards, input: ["--truth", input.truth] if input.truth else [],
@@ -58,8 +58,8 @@ rule main_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folder=lambda wildcards: f"{CONFIG.results}/scores",
         config=table_settings(),
@@ -94,8 +94,8 @@ rule geneval_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folder=lambda wildcards: f"{CONFIG.results}/scores",
         config=table_settings(GENEVAL),
@@ -128,8 +128,8 @@ rule compute_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     message:
         "Making the table of what each run cost"
     shell:
@@ -151,8 +151,8 @@ rule curves:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         folder=lambda wildcards: f"{CONFIG.results}/curves",
     message:
@@ -196,8 +196,8 @@ rule report:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         folder=lambda wildcards: CONFIG.results,
         config=report_settings,
