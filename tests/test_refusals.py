@@ -177,9 +177,7 @@ def test_the_ending_of_a_child():
 def test_the_log_of_a_job_that_a_signal_ended_says_so(tmp_path, number):
     """As the rules start jobs: a shell function around Python, its output in the rule's log."""
     job = f"{sys.executable} -c 'import os, sys; print(1, flush=True); os.kill(os.getpid(), {number:d})'"
-    line = (
-        f"set -euo pipefail; . rules/helpers/job.sh; python() {{ job {job}; }}; python > {tmp_path}/log 2>&1"
-    )
+    line = f"set -euo pipefail; . rules/helpers/job.sh; python() {{ job {job}; }}; python > {tmp_path}/log 2>&1"
     done = subprocess.run(["bash", "-c", line], cwd=ROOT)
     said = (tmp_path / "log").read_text().splitlines()
     assert done.returncode == 128 + number and said[0] == "1"

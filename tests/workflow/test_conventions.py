@@ -45,7 +45,9 @@ def test_a_rule_passes_the_options_of_its_script(rule: str) -> None:
 @pytest.mark.parametrize("rule", JOBS)
 def test_a_shell_command_is_one_script_and_nothing_behind_it(rule: str) -> None:
     command = "".join(re.findall(r'"(.*?)"\n', JOBS[rule].partition("shell:")[2]))
-    assert command.startswith("python ") and command.endswith(" > {log:q} 2>&1") and not set(";&|\n") & set(command[:-5])
+    assert (
+        command.startswith("python ") and command.endswith(" > {log:q} 2>&1") and not set(";&|\n") & set(command[:-5])
+    )
 
 
 @pytest.mark.parametrize("rule", JOBS)
