@@ -111,6 +111,8 @@ bench-gpu: setup ## the same at real size, where there is a GPU
 	@PYTHONPATH=. $(BIN)/python benchmarks/scoring.py --device cuda --images 64
 
 trust: setup ## try to break every promise of docs/reliability.md, and write what came out (hours)
+	@$(UV) pip install --quiet --python $(BIN)/python --target .cache/fuzz --no-deps --require-hashes \
+	  --requirement envs/fuzz/requirements.txt
 	@$(BIN)/python -m trust.run
 
 chaos: setup ## kill jobs and Snakemake at random moments, and compare with an undisturbed run (half an hour)

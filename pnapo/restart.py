@@ -211,12 +211,11 @@ def _end_jobs(processes: Callable[[], list[int]], reading: int) -> None:
         late = time.monotonic() > end
         for pid in processes():
             try:
-                shell = psutil.Process(pid)
-                session = os.getsid(pid)
+                shell, session = psutil.Process(pid), os.getsid(pid)
                 below = [child for child in shell.children(recursive=late) if os.getsid(child.pid) == session]
             except (psutil.Error, ProcessLookupError):
                 continue
-            for process in [*below, shell] if late or not below else below:  # a shell ends after its job
+            for process in [*below, shell] if late else below or [shell]:  # a shell ends after its job
                 if late or process not in told:
                     told.add(process)
                     _signal(process, signal.SIGKILL if late else signal.SIGTERM)

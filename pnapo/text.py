@@ -3,6 +3,7 @@
 Prompts, names, paths and what other libraries say may hold line breaks, terminal escapes, secrets or a spreadsheet's formulas.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def presentable(message: object) -> str:
 
 
 # What a spreadsheet takes for a formula: a cell that begins so. Also behind what it may take for the end of a cell.
-_FORMULA = re.compile(r"(^)()('*)(?=[\t\r\n])|(^|[;\t\r\n])( *)('*)(?=[=+\-@＝＋－＠])")
+_FORMULA = re.compile(r"""(^)()('*)(?=[\t\r\n])|(^|[;\t\r\n])([ "]*)('*)(?=[=+\-@＝＋－＠])""")
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -87,6 +88,16 @@ def escape_markdown(text: str) -> str:
     text = re.sub(r"([\\`*|~\[\]<>&$])", r"\\\1", printable(text))
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
     return text.replace("://", r"\://")  # no address becomes a link
+
+
+def file_stem(text: str) -> str:
+    """A short name of a file for a text: itself if it is one, else what is left of it and a part of its hash."""
+    kept = re.sub(r"[^\w-]+", "_", text, flags=re.ASCII)[:60]
+    return (
+        kept
+        if text and kept == text
+        else f"{kept}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    )
 
 
 def code_span(text: str) -> str:

@@ -1,6 +1,6 @@
 # Training: one job for each run, backbone and seed. Over how many processes (on GPUs, one each) and nodes it is spread
 # changes its results by rounding alone, so they are resources: no setting, and no reason to train again. A tracker changes
-# nothing at all.
+# nothing at all, and neither does who watches, but where trouble stops a training.
 rule train:
     input:
         pairs=lambda wildcards: pair_set(own(wildcards).path, data_folder(own(wildcards))),
@@ -9,7 +9,7 @@ rule train:
         reference=reference_visits,
         tuned=choice,
         weights=lambda wildcards: model_weights(wildcards.backbone),
-        code=code("train", skip=["training/tracker."]),
+        code=code("train", skip=["training/tracker.", "watch/"]),
     output:
         "<results>/runs/{backbone}/{run}-s{seed}/manifest.json",
     log:
@@ -25,6 +25,7 @@ rule train:
         gpu=GPU,
         device=DEVICE,
         tracker=CONFIG.tracker,
+        watch=as_json(CONFIG.watch.model_dump(exclude_defaults=True)),
         processes=1,
         nodes=1,
     params:
@@ -48,6 +49,7 @@ rule train:
         " --draw-seed {params.draw_seed}"
         " --device {resources.device}"
         " --tracker {resources.tracker}"
+        " --watch {resources.watch:q}"
         " --log {log:q}"
         " --processes {resources.processes}"
         " --nodes {resources.nodes}"

@@ -27,9 +27,9 @@ def test_check_and_show(tmp_path):
     assert "path: stored" in pnapo("config", "show", "--run", "pnapo").stdout
     unknown = pnapo("config", "show", "--run", "nothing")
     assert unknown.returncode == 1 and unknown.stderr.startswith("error: no run is called nothing")
-    missing = pnapo("config", "check", tmp_path / "none.yaml")
+    missing = pnapo("config", "check", "--config", tmp_path / "none.yaml")
     assert missing.returncode == 1 and missing.stderr == f"error: {tmp_path}/none.yaml: no such file\n"
-    assert "Traceback" in pnapo("--debug", "config", "check", tmp_path / "none.yaml").stderr
+    assert "Traceback" in pnapo("--debug", "config", "check", "--config", tmp_path / "none.yaml").stderr
 
 
 def test_verify_finds_damage(tmp_path):

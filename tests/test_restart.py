@@ -23,6 +23,8 @@ SNAKEFILE = """
 import os, sys
 from pnapo.restart import end_orderly, take_over
 
+JOB = os.environ["JOB"]
+
 onstart:
     if os.environ.get("TRAP"):
         exec(os.environ["TRAP"], globals())
@@ -33,7 +35,7 @@ rule all:
 
 rule make:
     output: "{name}.txt"
-    shell: "python() {{ {sys.executable} \\"$@\\"; }}; python job.py {wildcards.name} {output} 2> {wildcards.name}.err"
+    shell: ". {JOB}; job {sys.executable} job.py {wildcards.name} {output} 2> {wildcards.name}.err"
 
 take_over(logger.info)
 """
@@ -79,7 +81,13 @@ class Project:
 
     def start(self, *arguments: str, **changed: str) -> subprocess.Popen:
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--rerun-incomplete", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(self.folder / "cache"), **changed}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "JOB": str(ROOT / "rules/helpers/job.sh"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            **changed,
+        }
         output = open(self.folder / "screen.txt", "a")  # noqa: SIM115
         return subprocess.Popen(
             command, cwd=self.folder, env=environment, stdout=output, stderr=output, start_new_session=True

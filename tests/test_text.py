@@ -1,12 +1,13 @@
 """Text from elsewhere: one line, no secrets, no formulas, code that stays code."""
 
+import re
 import string
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pnapo.text import as_cell, code_span, from_cell, one_line, presentable, redacted
+from pnapo.text import as_cell, code_span, file_stem, from_cell, one_line, presentable, redacted
 
 
 @pytest.mark.parametrize(
@@ -66,8 +67,15 @@ def runs(cell: str) -> bool:
 @settings(max_examples=300)
 def test_cells_run_nothing_and_come_back(text: str) -> None:
     assert from_cell(as_cell(text)) == text
-    if set(text) & set(string.ascii_letters) and '"' not in text:
+    if set(text) & set(string.ascii_letters):
         assert not runs(as_cell(text))
+
+
+def test_a_text_names_a_file() -> None:
+    texts = ["two_object", "a/b", "a b", "a" * 3000, "..", "", "∞", "\0"]
+    found = [file_stem(text) for text in texts]
+    assert found[0] == "two_object" and len(set(found)) == len(texts)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name) for name in found)
 
 
 def test_numbers_stay_numbers() -> None:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -23,13 +24,24 @@ from trust.promise import Promise, record, seeded
 
 CONFIG = Path(__file__).with_name("chaos.yaml")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-ALONE, GROUP = "Snakemake alone", "Snakemake and its group"
+JOB, ALONE, GROUP = "a job", "Snakemake alone", "Snakemake and its group"
+FIRST = "from the start to the first job"
 EVERY = 0.03  # seconds between two looks at what runs
 AT_ONCE = 6  # outputs removed at once, when all is made and there are kills left
 
 
 class Broken(Exception):
     """A promise does not hold, and there is no going on."""
+
+
+class Shot(NamedTuple):
+    """A signal that was sent: to whom, which, and how many seconds after the start of Snakemake or of the job."""
+
+    aim: str
+    number: signal.Signals
+    moment: float
+    script: str = ""
+    whom: str = ""
 
 
 class Chaos:
@@ -48,18 +60,20 @@ class Chaos:
     def run(self, kills: int, targets: Sequence[str] = ()) -> None:
         """Start the same command until it succeeds, with a kill each time while there are fewer than `kills`, or scripts left.
 
-        Raises Broken if a start fails that nobody disturbed, or does not end.
+        What was hit too late to make the command fail does not count. Raises Broken if a start fails that nobody disturbed, or
+        does not end.
         """
         while True:
-            process, hit = self.wild.start(targets), False
+            process, shot = self.wild.again(targets), None
             self.starts += 1
             if self.kills.total() < kills or self.missing():
-                hit = self._kill_one(process)
+                shot = self._shoot(process)
             status = self._ended(process)
             if status == 0:
                 return
-            if not hit:
+            if not shot:
                 raise Broken(f"start {self.starts} failed, though nothing was killed:\n{self.wild.screen()}")
+            self._count(shot)
 
     def _ended(self, process: subprocess.Popen) -> int:
         start = time.monotonic()
@@ -74,54 +88,57 @@ class Chaos:
     def _draw(self) -> tuple[str, signal.Signals]:
         """What is hit next, and how: every combination equally often, jobs twice as often as the rest."""
         if not self._deck:
-            self._deck = [(aim, number) for aim in ("", "", ALONE, GROUP) for number in SIGNALS]
+            self._deck = [(aim, number) for aim in (JOB, JOB, ALONE, GROUP) for number in SIGNALS]
             self.rng.shuffle(self._deck)
         return self._deck.pop()
 
-    def _kill_one(self, process: subprocess.Popen) -> bool:
-        """Hit what is drawn; whether something was hit before Snakemake had finished."""
+    def _shoot(self, process: subprocess.Popen) -> Shot | None:
+        """Hit what is drawn; None if Snakemake had finished before."""
         aim, number = self._draw()
-        if not aim:
-            return self._kill_job(process, number)
-        moment = self.rng.uniform(0, 1.5) * self.lives["to the first job"]
+        if aim == JOB:
+            return self._hit_a_job(process, number)
+        moment = self.rng.uniform(0, 1.5) * self.lives[FIRST]
         with suppress(subprocess.TimeoutExpired):
             process.wait(moment)
-            return False
+            return None
         (os.killpg if aim == GROUP else os.kill)(process.pid, number)
-        self._tell(aim, number, moment)
-        return True
+        return Shot(aim, number, moment)
 
-    def _kill_job(self, process: subprocess.Popen, number: signal.Signals) -> bool:
-        """Hit the next job of a script that was hit least."""
+    def _hit_a_job(self, process: subprocess.Popen, number: signal.Signals) -> Shot | None:
+        """Hit a job of a script that was not hit yet; once all were, any."""
         seen: set[int] = set()
         while process.poll() is None:
             for job in self.wild.jobs(process):
-                if job.process.pid not in seen:
-                    seen.add(job.process.pid)
-                    if (not self.hit[job.script] or not self.missing()) and self._hit(job, number):
-                        return True
+                if job.process.pid not in seen and (job.script not in self.hit or not self.missing()):
+                    shot = self._hit(job, number)
+                    if shot:
+                        return shot
+                seen.add(job.process.pid)
             time.sleep(EVERY)
-        return False
+        return None
 
-    def _hit(self, job: Job, number: signal.Signals) -> bool:
-        moment = self.rng.random() * self.lives.get(job.script, 0.1)
-        whom = self.rng.choice(("the process that works", "the one it answers to", "the shell"))
+    def _hit(self, job: Job, number: signal.Signals) -> Shot | None:
+        moment = self.rng.random() ** 3 * self.lives.get(
+            job.script, 0.1
+        )  # rather early: most live shorter than the longest
+        # Below its shell, a job does not hear SIGINT: Snakemake tells it to end.
+        whom = "shell" if number == signal.SIGINT else self.rng.choice(("worker", "client", "shell"))
         time.sleep(moment)
         try:
-            if whom == "the process that works":
+            if whom == "worker":
                 self.wild.behind(job).send_signal(number)
             else:
-                (job.process.parent() if whom == "the shell" else job.process).send_signal(number)
-        except psutil.Error:  # it has ended
-            return False
-        self.hit[job.script] += 1
-        self._tell(f"{job.script} ({whom})", number, moment)
-        return True
+                (job.process.parent() if whom == "shell" else job.process).send_signal(number)
+        except (psutil.Error, AttributeError):  # it has ended
+            return None
+        return Shot(JOB, number, moment, job.script, whom)
 
-    def _tell(self, aim: str, number: signal.Signals, moment: float) -> None:
-        kind = aim if aim in (ALONE, GROUP) else "a job"
-        self.kills[kind, number.name] += 1
-        print(f"kill {self.kills.total()}: {number.name} to {aim} after {moment:.2f} s", flush=True)
+    def _count(self, shot: Shot) -> None:
+        if shot.script:
+            self.hit[shot.script] += 1
+        self.kills[shot.aim, shot.number.name] += 1
+        what = f"{shot.script}'s {shot.whom}" if shot.script else shot.aim
+        print(f"kill {self.kills.total()}: {shot.number.name} to {what} after {shot.moment:.2f} s", flush=True)
 
     def again(self, kills: int) -> None:
         """When all is made: remove a few outputs, of scripts that were hit least first, and make them under fire again."""
@@ -138,12 +155,12 @@ class Chaos:
 
 def watched(calm: Disturbed) -> tuple[dict[str, float], float]:
     """Run undisturbed; returns how long a job of each script lives at most, and how long the run took, in seconds."""
-    process, start = calm.start(), time.monotonic()
+    process, start = calm.again(), time.monotonic()
     began, lives = {}, {}
     while process.poll() is None:
         now = time.monotonic()
         for job in calm.jobs(process):
-            lives.setdefault("to the first job", now - start)
+            lives.setdefault(FIRST, now - start)
             life = now - began.setdefault(job.process.pid, now)
             lives[job.script] = max(life, lives.get(job.script, 0.1))
         time.sleep(EVERY)

@@ -22,14 +22,14 @@ class Job(NamedTuple):
 
 
 class Disturbed(Project):
-    """A project with one Snakemake at a time.
+    """A project in which one Snakemake runs at a time.
 
     The warm process belongs to this program, so that it need not import the libraries again after every kill.
     """
 
-    def start(self, targets: Sequence[str] = ()) -> subprocess.Popen:
-        """Start the workflow, in a process group of its own, as a user does."""
-        return super().start("--cores", "2", *(["--", *targets] if targets else []))
+    def again(self, targets: Sequence[str] = ()) -> subprocess.Popen:
+        """Start the workflow with two cores, as a user does; of `targets`, if there are some."""
+        return self.start("--cores", "2", *(["--", *targets] if targets else []))
 
     def screen(self) -> str:
         """The end of what Snakemake said."""

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pnapo import processes, scripting
-from pnapo.config.schema import Model, Run
+from pnapo.config.schema import Model, Run, Watch
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -23,6 +23,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--draw-seed", required=True, type=int, help="times and fresh noise")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--tracker", default="none", help="told the lines of the training log, beside the log itself")
+    parser.add_argument(
+        "--watch", default=Watch(), type=scripting.section(Watch), help="thresholds of warnings, as JSON"
+    )
     parser.add_argument("--log", type=Path, help="the job's log; a tracker's files lie in a folder of that name")
     parser.add_argument("--processes", default=1, type=int, help="how many train together; on GPUs, one on each")
     parser.add_argument("--nodes", default=1, type=int, help="of the SLURM job that the processes are spread over")
@@ -55,6 +58,7 @@ def main(argv: list[str] | None = None) -> None:
         seed=arguments.seed,
         draw_seed=arguments.draw_seed,
         device=scripting.pick_device(arguments.device),
+        watch=arguments.watch,
         tracker=tracker,
         out=arguments.out.parent,
         log=lambda line: print(line, flush=True),

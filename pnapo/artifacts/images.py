@@ -3,6 +3,7 @@
 They are encoded and decoded by threads while the model works on others, and few are in memory at a time.
 """
 
+import hashlib
 import io
 import os
 import struct
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
 from pnapo.artifacts.files import atomic_path
-from pnapo.artifacts.manifest import read_manifest, require_intact, verify_manifest, write_manifest
+from pnapo.artifacts.manifest import read_manifest, require_footer, require_intact, verify_manifest, write_manifest
 from pnapo.artifacts.parts import parts_of
 from pnapo.artifacts.tables import read_table
 from pnapo.errors import UserError
@@ -82,12 +83,14 @@ def _threads() -> ThreadPoolExecutor:
 @contextmanager
 def png_writer(manifest: Path | str, settings: dict) -> Iterator[Callable[[list[str], list[int], list[bytes]], None]]:
     """Write the PNGs beside `manifest` that the block adds, then the manifest; nothing if the block fails."""
-    file, count = Path(manifest).with_name(FILE), 0
+    file, count, content = Path(manifest).with_name(FILE), 0, hashlib.sha256()
     options = {"compression": "none", "use_dictionary": ["prompt_id"], "write_statistics": ["prompt_id", "sample"]}
 
     def add(prompt_ids: list[str], samples: list[int], pngs: list[bytes]) -> None:
         nonlocal count
         count += len(pngs)
+        for png in pngs:
+            content.update(png)
         writer.write_table(pa.table([prompt_ids, samples, pngs], schema=SCHEMA))
 
     with (
@@ -95,6 +98,8 @@ def png_writer(manifest: Path | str, settings: dict) -> Iterator[Callable[[list[
         pq.ParquetWriter(temporary, SCHEMA, write_page_checksum=True, **options) as writer,
     ):
         yield add
+        # So that the footer, which is all that who reads a few images looks at, is of these images alone.
+        writer.add_key_value_metadata({"content": content.hexdigest()})
     write_manifest(manifest, KIND, settings, [FILE], count=count)
 
 
@@ -156,14 +161,14 @@ def _unpacked(part: Mapping) -> list[bytes]:
 class Images:
     """The images of one manifest or of several, in order: `table` (prompt_id, sample) and, when asked for, the pixels.
 
-    Raises UserError that names a missing or damaged file.
+    A file is checked against its hash when its first image is asked for, so that work begins before all of many files have
+    been read. Raises UserError that names a missing or damaged file, then or now.
     """
 
     def __init__(self, *manifests: Path | str):
-        self.settings = [require_intact(manifest, KIND)["settings"] for manifest in manifests]
-        self._files = [Path(manifest).with_name(FILE) for manifest in manifests]
-        parts = [read_table(file, ["prompt_id", "sample"], listed=True) for file in self._files]
-        self.table = pd.concat(parts, ignore_index=True)
+        self.settings = [read_manifest(manifest, KIND)["settings"] for manifest in manifests]
+        self._manifests = manifests
+        self.table = pd.concat([_keys(manifest) for manifest in manifests], ignore_index=True)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -178,10 +183,21 @@ class Images:
 
     def encoded(self) -> Iterator[bytes]:
         """Every image as the PNG that it is stored as."""
-        for file in self._files:
-            parquet = pq.ParquetFile(file)
+        for manifest in self._manifests:
+            require_intact(manifest, KIND)
+            parquet = pq.ParquetFile(Path(manifest).with_name(FILE))
             for group in range(parquet.num_row_groups):  # `iter_batches` would keep what it has read of the whole file
                 yield from parquet.read_row_group(group, columns=["image"]).column(0).to_pylist()
+
+
+def _keys(manifest: Path | str) -> pd.DataFrame:
+    """prompt_id and sample of each image, by page checksums."""
+    require_footer(manifest, KIND, FILE)
+    try:
+        return read_table(Path(manifest).with_name(FILE), ["prompt_id", "sample"], listed=True)
+    except UserError:
+        require_intact(manifest, KIND)  # which says what to do
+        raise
 
 
 def pngs_of(manifest: Path | str, prompt_ids: Sequence[str], sample: int = 0) -> dict[str, bytes]:
@@ -190,7 +206,7 @@ def pngs_of(manifest: Path | str, prompt_ids: Sequence[str], sample: int = 0) ->
     Page checksums stand in for the hash of the whole file. Raises UserError if the manifest or the images are missing or
     damaged, or lack one of the prompts.
     """
-    read_manifest(manifest, KIND)
+    require_footer(manifest, KIND, FILE)
     path, wanted, found = Path(manifest).with_name(FILE), set(prompt_ids), {}
     try:
         # Without a buffer size, each look into the file would read a whole row group.
@@ -207,7 +223,7 @@ def pngs_of(manifest: Path | str, prompt_ids: Sequence[str], sample: int = 0) ->
                 found |= {prompt_id: images[row].as_py() for prompt_id, row in rows.items()}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; delete {manifest} and run again") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, IndexError) as error:  # IndexError: fewer rows than there were keys
         raise_refused(error, path)
         raise UserError(f"{path}: damaged ({str(error).splitlines()[0]}); delete {manifest} and run again") from None
     missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in found]

@@ -3,6 +3,7 @@
 Snakemake sees only the manifest and compares it by content; nothing in it varies between two identical runs.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from pnapo.artifacts.seal import place_of, results_folder
 from pnapo.errors import UserError
 
 NAME = "manifest.json"
+LISTINGS = ("table", "curves", "report")  # the kinds that `write_listing` writes
 _PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors", "numpy")
 
 
@@ -36,6 +38,8 @@ def write_manifest(
     for name in sorted(files):
         file = listed_file(path, name)
         listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
+        if file.suffix == ".parquet":
+            listed[name]["footer"] = _footer(file)
     about = {"kind": kind, "settings": dict(settings), "files": listed, "versions": versions(packages), **extra}
     write_record(path, about)
     return path
@@ -59,7 +63,8 @@ def read_manifest(path: Path | str, kind: str | None = None) -> dict[str, Any]:
             or not isinstance(entry.get("sha256"), str)
         ):
             raise UserError(f"{path}: not a manifest (each of its files needs sha256 and bytes)")
-        if not is_inside(name):
+        # What a listing vouches for may lie beside its folder, as report.html beside report/.
+        if not is_inside(name.removeprefix("../") if manifest["kind"] in LISTINGS else name):
             raise UserError(f"{path}: lists {name!r}, which is not a file of its folder; delete it and run again")
     if kind and manifest["kind"] != kind:
         raise UserError(f"{path}: describes {manifest['kind']!r}, but {kind!r} is needed here")
@@ -88,15 +93,55 @@ def require_intact(path: Path | str, kind: str | None = None, only: Iterable[str
 
     What this process has hashed before is not hashed again. Raises UserError that names the first bad file.
     """
+    return _require(path, kind, only, sha256_once)
+
+
+def require_whole(path: Path | str, kind: str | None = None) -> dict[str, Any]:
+    """Read a manifest whose files must be there and as long as it says, whatever is in them: nothing is read.
+
+    Raises UserError as `require_intact` does.
+    """
+    return _require(path, kind, None, None)
+
+
+def _require(
+    path: Path | str, kind: str | None, only: Iterable[str] | None, digest: Callable[[Path], str] | None
+) -> dict[str, Any]:
     manifest = read_manifest(path, kind)
     listed = manifest["files"]
     for name in listed if only is None else only:
         if name not in listed:
             raise UserError(f"{path}: does not list {name}; delete it and run again")
-        problem = _problem(Path(path), name, listed[name], sha256_once)
+        problem = _problem(Path(path), name, listed[name], digest)
         if problem:
             raise UserError(f"{problem}; delete {' and '.join(map(str, owners(path, name, listed)))} and run again")
     return manifest
+
+
+def require_footer(path: Path | str, kind: str, name: str) -> None:
+    """The footer of a listed parquet file must be intact, and be that file's: for who reads a few pages of a large file.
+
+    Whoever reads pages verifies their checksums (`page_checksum_verification`). Raises UserError as `require_intact` does.
+    """
+    entry = read_manifest(path, kind)["files"].get(name, {})
+    if "footer" not in entry:
+        require_intact(path, kind, only=[name])
+        return
+    problem = _problem(Path(path), name, entry | {"sha256": entry["footer"]}, _footer)
+    if problem:
+        raise UserError(f"{problem}; delete {path} and run again")
+
+
+def _footer(file: Path) -> str:
+    """The SHA-256 of a parquet file's footer, with its length and the letters at the end; "" if there is none."""
+    with open(file, "rb") as handle:
+        size = handle.seek(0, os.SEEK_END)
+        handle.seek(max(0, size - 8))
+        length = int.from_bytes(handle.read(4), "little") + 8
+        if length > size:
+            return ""
+        handle.seek(size - length)
+        return hashlib.sha256(handle.read()).hexdigest()
 
 
 def owners(path: Path | str, name: str, listed: Container[str]) -> list[Path]:
@@ -133,12 +178,12 @@ def require_listed(table: Path | str) -> None:
         require_intact(listing, only=[Path(table).name])
 
 
-def _problem(manifest: Path, name: str, entry: Mapping[str, Any], digest: Callable[[Path], str]) -> str | None:
+def _problem(manifest: Path, name: str, entry: Mapping[str, Any], digest: Callable[[Path], str] | None) -> str | None:
     file = listed_file(manifest, name)
     if not file.is_file():
         return f"{file}: missing"
     if file.stat().st_size != entry["bytes"]:
         return f"{file}: {file.stat().st_size} bytes instead of {entry['bytes']}"
-    if digest(file) != entry["sha256"]:
+    if digest and digest(file) != entry["sha256"]:
         return f"{file}: its content is not what {manifest} records"
     return None

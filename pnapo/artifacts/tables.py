@@ -45,12 +45,14 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None, *, listed
         missing = [c for c in columns or () if c not in names]
         if missing:
             raise UserError(f"{path}: no column {missing[0]!r}; it has {', '.join(map(repr, names))}")
-        return pq.ParquetFile(path, page_checksum_verification=True).read(columns).to_pandas()
+        table = pq.ParquetFile(path, page_checksum_verification=True).read(columns)
+        table.validate(full=True)  # texts that are none
+        return table.replace_schema_metadata(None).to_pandas()  # what others note there for pandas is not obeyed
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise_refused(error, path)
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path}: not a readable parquet file, damaged or truncated ({reason})") from None
 
 

@@ -8,11 +8,16 @@ from typing import Any
 CONFIG = "config.yaml"
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """The options of a command that runs models of the configuration."""
+def add_overlays(parser: argparse.ArgumentParser) -> None:
+    """The option of every command that reads the configuration: files laid on config.yaml, as Snakemake's --configfile."""
     parser.add_argument(
         "--config", nargs="+", default=[], metavar="FILE", help="overlays over config.yaml, such as config/paper.yaml"
     )
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """The options of a command that runs models of the configuration."""
+    add_overlays(parser)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="where models run (default: as configured)")
 
 
@@ -31,7 +36,7 @@ def at_least(low: int, kind: type = int) -> Callable[[str], Any]:
 
 
 def configuration(args: argparse.Namespace) -> Any:
-    """The configuration of these options."""
+    """The configuration of these options, as the workflow has it."""
     from pnapo.config import load_config
 
     return load_config(CONFIG, args.config)

@@ -2,15 +2,17 @@
 
 import argparse
 
+from pnapo.commands import common
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     config = commands.add_parser("config", help="check, show or document the configuration")
     actions = config.add_subparsers(metavar="ACTION", required=True)
     check = actions.add_parser("check", help="validate a configuration and its overlays")
-    check.add_argument("files", nargs="*", default=["config.yaml"], metavar="FILE")
+    common.add_overlays(check)
     check.set_defaults(run_command=_check)
     show = actions.add_parser("show", help="print it with all defaults, or the settings of one run")
-    show.add_argument("files", nargs="*", default=["config.yaml"], metavar="FILE")
+    common.add_overlays(show)
     show.add_argument("--run", help="only this run's resolved settings")
     show.add_argument("--backbone", help="on this backbone (default: the first)")
     show.set_defaults(run_command=_show)
@@ -20,22 +22,22 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from pnapo.config import load_config, policies
+    from pnapo.config import policies
 
-    config = load_config(args.files[0], args.files[1:])
+    config = common.configuration(args)
     runs = sum(len(policies(config, backbone)) - 1 for backbone in config.backbones)
-    print(f"{' + '.join(args.files)}: ok ({', '.join(config.backbones)}; {runs} training runs)")
+    print(f"{' + '.join([common.CONFIG, *args.config])}: ok ({', '.join(config.backbones)}; {runs} training runs)")
 
 
 def _show(args: argparse.Namespace) -> None:
     import yaml
 
-    from pnapo.config import load_config, resolve_run
+    from pnapo.config import resolve_run
     from pnapo.errors import UserError
 
     if args.backbone and not args.run:
         raise UserError("--backbone: name the run whose settings to show on it, with --run")
-    config = load_config(args.files[0], args.files[1:])
+    config = common.configuration(args)
     shown = config.model_dump(mode="json")
     if args.run:
         if args.run not in config.runs:

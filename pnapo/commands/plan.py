@@ -2,13 +2,12 @@
 
 import argparse
 
+from pnapo.commands import common
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     plan = commands.add_parser("plan", help="what an experiment would cost: jobs, GPU-hours, GPU memory, disk")
-    plan.add_argument("files", nargs="*", default=["config.yaml"], metavar="FILE", help="a configuration and overlays")
-    plan.add_argument(
-        "--config", nargs="+", default=[], metavar="FILE", help="more overlays, as --configfile of Snakemake"
-    )
+    common.add_overlays(plan)
     plan.add_argument("--gpu", help="h100 (the default), h800, a100-80, l40s, rtx4090, …; a wrong name lists all")
     plan.add_argument(
         "--gpus", type=int, default=1, help="how many of them, for the hours it takes at best and for sharded runs"
@@ -19,7 +18,6 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _plan(args: argparse.Namespace) -> None:
-    from pnapo.config import load_config
     from pnapo.errors import UserError
     from pnapo.plan import hardware, show
     from pnapo.plan.estimate import estimate
@@ -27,7 +25,7 @@ def _plan(args: argparse.Namespace) -> None:
 
     if args.gpus < 1:
         raise UserError(f"--gpus: {args.gpus} is not a number of GPUs; give 1 or more")
-    config = load_config(args.files[0], [*args.files[1:], *args.config])
+    config = common.configuration(args)
     measured = hardware.read_measured("results/benchmarks-gpu.json")  # where `make bench-gpu` puts it
     gpu = args.gpu or hardware.device_of(measured) or hardware.DEFAULT
     plan = estimate(Experiment(config, args.gpus), hardware.rates(gpu, args.utilisation, measured))

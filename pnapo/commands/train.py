@@ -68,6 +68,7 @@ def _work(args: argparse.Namespace, config: "Config", run: "Run", inputs: "Input
         seed=args.seed,
         draw_seed=config.seed,
         device=device,
+        watch=config.watch,
         tracker=None if tracker == "none" else Tracker(tracker, args.out.parent / tracker / args.out.name),
         out=args.out,
         keep=True,

@@ -24,7 +24,7 @@ workflow, lay a file over it (`snakemake --configfile my.yaml`) or set single ke
 (`snakemake --config backbones='[flux]'`). Of an overlay's settings, those inside a section are laid over it one by one;
 a list replaces the list below it.
 
-* `pnapo config check` validates `config.yaml`; `pnapo config check config.yaml my.yaml` validates it with the overlay.
+* `pnapo config check` validates `config.yaml`; `pnapo config check --config my.yaml` validates it with the overlay.
 * `pnapo config show --run pnapo --backbone flux` prints the settings of one run on one backbone.
 * `pnapo config docs` writes this page and `config/schema.json`, with which editors complete and check the file.
 

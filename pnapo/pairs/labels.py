@@ -5,6 +5,7 @@ Labels lie beside the tensors and never change them; scores and gaps are in the 
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from pnapo.artifacts.images import Images
 from pnapo.errors import UserError
 from pnapo.rewards import Scorer
 
+KINDS = {"winner": "iu", "loser": "iu", "gap": "f", "tie": "b"}  # of columns: whole numbers, numbers, true or false
 REPORT_EVERY = 16  # batches between two lines of progress
 
 
@@ -69,3 +71,18 @@ def label(prompt_ids: list[str], scores: np.ndarray) -> pd.DataFrame:
     table["gap"] = gap
     table["tie"] = tie
     return table
+
+
+def require_labels(path: Path | str, table: pd.DataFrame, samples: int) -> None:
+    """Raise UserError that names the first row that is no label: two samples of a prompt, and a gap or a tie."""
+    wrong = next((name for name, kinds in KINDS.items() if table[name].dtype.kind not in kinds), None)
+    if wrong:
+        raise UserError(f"{path}: its column {wrong} does not hold what labels hold; delete it and run again")
+    known = table[["winner", "loser"]].isin(range(samples)).all(axis=1)
+    gap, tie = table["gap"].to_numpy(np.float64), table["tie"].to_numpy()
+    good = known & (table["winner"] != table["loser"]) & np.isfinite(gap) & np.where(tie, gap == 0, gap > 0)
+    if not good.all():
+        row = int(np.flatnonzero(~good)[0])
+        raise UserError(
+            f"{path}: row {row} is no label (two samples, and a gap above 0 or a tie); delete it and run again"
+        )

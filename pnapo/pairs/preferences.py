@@ -8,6 +8,7 @@ import torch
 
 from pnapo.artifacts import read_table
 from pnapo.errors import UserError
+from pnapo.pairs.labels import require_labels
 from pnapo.pairs.store import PairSet
 
 
@@ -67,9 +68,9 @@ def load_pairs(
     """
     table = read_table(labels, ["prompt_id", "winner", "loser", "gap", "tie"])
     pairs = PairSet.open(manifest)
-    known = table[["winner", "loser"]].isin(list(range(pairs.samples))).all(axis=None)
-    if list(table["prompt_id"]) != pairs.prompt_ids or not known:
+    if list(table["prompt_id"]) != pairs.prompt_ids:
         raise UserError(f"{labels}: labels of another pair set than {manifest}; delete it and run again")
+    require_labels(labels, table, pairs.samples)
     table = table.head(first or len(table))
     decided = table[~table["tie"]]
     if decided.empty:

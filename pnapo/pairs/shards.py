@@ -138,7 +138,10 @@ def open_shard(manifest: Path | str, *, check: bool = True) -> Shard:
     content = read_shard_manifest(manifest)
     (name,) = content["files"]
     file = manifest.parent / name
-    prompt_ids = json.loads(read_metadata(file).get("prompt_ids", "[]"))
+    try:
+        prompt_ids = json.loads(read_metadata(file).get("prompt_ids", "[]"))
+    except (ValueError, RecursionError):
+        prompt_ids = None
     if prompt_ids != content["prompt_ids"]:
         raise UserError(f"{file}: holds other prompts than {manifest} lists; delete both and run again")
     tensors = read_tensors(file)

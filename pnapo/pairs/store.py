@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pnapo.artifacts import read_manifest, require_intact, write_manifest
+from pnapo.artifacts import read_manifest, require_intact, require_whole, write_manifest
 from pnapo.config.schema import Dataset, Pairs
 from pnapo.errors import UserError
 from pnapo.flow.random import stream
@@ -67,20 +67,30 @@ def collect(shards: Sequence[Path], wanted: Pairs | Dataset, out: Path) -> None:
 
 
 class PairSet:
-    """A pair set opened for reading, in the order of `prompt_ids`; every file is checked against its hash once."""
+    """A pair set opened for reading, in the order of `prompt_ids`.
 
-    def __init__(self, manifest: dict, shards: Sequence[Shard]):
+    The tensors of a shard are checked against their hash when they are first read, once in a process: a job begins before
+    all of a large set has been read.
+    """
+
+    def __init__(self, path: Path | str, manifest: dict, shards: Sequence[Shard]):
         self.settings: dict = manifest["settings"]
         self.prompt_ids: list[str] = manifest["prompt_ids"]
-        self._shards = shards
+        self._path, self._shards = path, shards
+        names = [Path(name).with_suffix(".safetensors").as_posix() for name in manifest["shards"]]
+        self._unproven = dict(enumerate(names))  # shard number → the file that has not been checked yet
         self._starts = [0, *accumulate(len(shard.prompt_ids) for shard in shards)]
         self._noise_of = np.arange(len(self.prompt_ids))  # whose noise each prompt has
 
     @classmethod
     def open(cls, path: Path | str) -> "PairSet":
-        """Open the pair set of a manifest. Raises UserError that names the file if one is missing or damaged."""
-        require_intact(path, KIND)
+        """Open the pair set of a manifest. Raises UserError that names the file if one is missing or damaged.
+
+        So do `noise` and `latent`, where the damage is in the tensors of a shard.
+        """
         manifest = read_pairs_manifest(path)
+        require_whole(path, KIND)
+        require_intact(path, KIND, only=manifest["shards"])
         shards = [open_shard(shard, check=False) for shard in shard_manifests(path)]
         if [prompt_id for shard in shards for prompt_id in shard.prompt_ids] != manifest["prompt_ids"]:
             raise UserError(f"{path}: its shards hold other prompts, or in another order; delete it and run again")
@@ -88,7 +98,7 @@ class PairSet:
         odd = next((shard for shard in shards if list(shard.latent.shape[1:]) != shape), None)
         if odd:
             raise UserError(f"{path}: a shard holds samples of shape {list(odd.latent.shape[1:])} instead of {shape}")
-        return cls(manifest, shards)
+        return cls(path, manifest, shards)
 
     def shuffled(self, seed: int) -> "PairSet":
         """This pair set, but every prompt has the noises of another: the next in one random cycle through all prompts.
@@ -134,6 +144,9 @@ class PairSet:
         out = torch.empty(len(rows), *(shape if samples is not None else (self.samples, *shape)))
         for place, (row, sample) in enumerate(zip(rows, chosen, strict=True)):
             number = bisect_right(self._starts, row) - 1
+            if number in self._unproven:
+                require_intact(self._path, KIND, only=[self._unproven[number]])
+                del self._unproven[number]
             out[place] = getattr(self._shards[number], name)[row - self._starts[number]][sample]
         return out
 

@@ -10,7 +10,8 @@ from pnapo.config.schema import Config, Run
 from pnapo.errors import UserError
 from pnapo.plan import known, models
 from pnapo.plan.encoders import Clip, Detector, Tower
-from pnapo.plan.jobs import SELECTED, Job, jobs_of, owners, resolved
+from pnapo.plan.graph import jobs_of
+from pnapo.plan.jobs import SELECTED, Job, owners, resolved
 
 
 class Experiment:

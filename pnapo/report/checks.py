@@ -1,7 +1,7 @@
-"""What a reader must be warned of: known failures of preference training, looked for in the logs and tables.
+"""What a reader must be warned of: what trainings said of themselves, and what tables and artefacts show.
 
-Each check states what the data show, not why. The failures come from methods.md A13 ("sanity facts") and D: both errors
-grow (#17 there), the reward rises while what it stands for falls, implicit accuracy that says nothing.
+Each warning states what the data show, with the run, the seed and the step. The detectors are those of `pnapo.watch`
+(docs/warnings.md); beside them stand facts that make a result weaker, but are no trouble of a training.
 """
 
 from collections.abc import Iterator
@@ -10,16 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pnapo.artifacts import read_json, read_manifest
+from pnapo.config.schema import Run
 from pnapo.report.collect import Results
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.scores import BASE
+from pnapo.watch import KINDS as TROUBLES
+from pnapo.watch import Finding
+from pnapo.watch.evaluation import guidance_mismatch, resolution_mismatch
+from pnapo.watch.rewards import Gain, reward_hacking
 
-_TAIL = 0.2  # the share of steps at the end that the checks look at
+_TAIL = 0.2  # the share of steps at the end that the clipping is looked at in
 
 
 @dataclass(frozen=True)
 class Warning:
-    """One finding: where, a sentence with the numbers, and its kind, a key of KINDS."""
+    """One warning: where, a sentence with the numbers, and its kind, a key of KINDS."""
 
     where: str
     text: str
@@ -27,78 +33,76 @@ class Warning:
 
 
 KINDS = {
-    "loss": "loss not finite",
-    "errors": "winner and loser error both grew",
-    "accuracy": "implicit accuracy below ½",
+    **TROUBLES,
+    "stopped": "training stopped",
     "gradient": "gradient clipped in most of the last steps",
-    "hacking": "the training reward rose while another metric fell",
     "ties": "many tied pairs",
     "seeds": "one training seed only",
 }
 
 
-def _tail(log: pd.DataFrame, column: str) -> np.ndarray:
-    """The finite values of a column in the last fifth of the steps; empty if the column is not logged."""
-    if column not in log:
-        return np.empty(0)
-    values = log[column].to_numpy(np.float64)[-max(1, int(len(log) * _TAIL)) :]
-    return values[np.isfinite(values)]
+def clipped(log: pd.DataFrame, max_grad_norm: float) -> str | None:
+    """A sentence, if the gradient was clipped in most of the last fifth of the steps."""
+    norms = log["grad_norm"].to_numpy(np.float64)[-max(1, int(len(log) * _TAIL)) :]
+    share = float((norms > max_grad_norm).mean())
+    if share <= 0.5:
+        return None
+    return f"the gradient was clipped in {100 * share:.0f} % of the last steps (max_grad_norm {max_grad_norm:g})"
 
 
-def _rises(values: np.ndarray) -> bool:
-    """Whether the mean lies two standard errors above 0."""
-    return len(values) > 1 and values.mean() > 2 * values.std(ddof=1) / np.sqrt(len(values))
+def said(text: str, step: int, steps: int) -> str:
+    """A finding's sentence with its step, unless that is the last."""
+    return f"step {step}: {text}" if step < steps else text
 
 
-def training(log: pd.DataFrame, max_grad_norm: float) -> Iterator[tuple[str, str]]:
-    """What one training log shows: the kind of finding, and a sentence with its numbers."""
-    loss = log["loss"].to_numpy(np.float64) if "loss" in log else np.empty(0)
-    if not np.isfinite(loss).all():
-        yield "loss", f"the loss is not a finite number from step {int(log['step'][~np.isfinite(loss)].iloc[0])} on"
-    if all(c in log for c in ("e_w", "e_ref_w", "e_l", "e_ref_l")):
-        winner = _tail(log.assign(d=log["e_w"] - log["e_ref_w"]), "d")
-        loser = _tail(log.assign(d=log["e_l"] - log["e_ref_l"]), "d")
-        if _rises(winner) and _rises(loser):
-            yield (
-                "errors",
-                f"winner and loser error both grew above the reference's (by {winner.mean():.3g} and "
-                f"{loser.mean():.3g} in the last fifth of the steps): the policy moves away from both images",
+def training(results: Results, backbone: str, name: str, run: Run) -> Iterator[tuple[str, int, str]]:
+    """What trainings said, and what their logs show: kind, seed, sentence."""
+    for seed, log in zip(run.seeds, results.logs[backbone, name]):
+        warned = read_json(results.folder / "runs" / backbone / f"{name}-s{seed}" / "warnings.json")
+        for found in warned["warnings"]:
+            yield found["name"], seed, said(found["text"], found["step"], run.steps)
+        if stopped := warned["stopped"]:
+            text = (
+                f"training was stopped after step {stopped['after']} of {run.steps}; all that is shown of it, of later"
             )
-    accuracy = _tail(log, "implicit_accuracy")
-    if len(accuracy) and accuracy.mean() < 0.5:
-        yield (
-            "accuracy",
-            f"implicit accuracy is {accuracy.mean():.2f} in the last fifth of the steps, below ½: the policy orders "
-            "more training pairs the wrong way than the right way",
-        )
-    clipped = _tail(log, "grad_norm") > max_grad_norm
-    if len(clipped) and clipped.mean() > 0.5:
-        share = 100 * clipped.mean()
-        yield (
-            "gradient",
-            f"the gradient was clipped in {share:.0f} % of the last steps (max_grad_norm {max_grad_norm:g})",
-        )
+            yield "stopped", seed, f"{text} snapshots too, is of the weights of step {stopped['weights']}"
+        if text := clipped(log, run.max_grad_norm):
+            yield "gradient", seed, text
 
 
-def trade_offs(comparisons: pd.DataFrame, trained_on: str | None) -> Iterator[tuple[str, str]]:
-    """(test set, text) where the reward a run was trained on rose over the base and another metric fell.
+def hacking(results: Results, backbone: str, name: str, trained_on: str | None) -> Iterator[tuple[str, Finding]]:
+    """(test set, finding) where the reward a run was trained on rose and another metric fell: along its snapshots, where these
+    are scored, else at its end."""
+    if trained_on is None:
+        return
+    ends, budget, steps = results.comparisons, results.optional.get("budget"), results.config.runs[name].steps
+    tables = [ends[ends["opponent"] == BASE].assign(step=steps), *([] if budget is None else [budget])]
+    for testset in results.testsets:
+        curves: dict[str, dict[int, Gain]] = {}
+        for table in tables:
+            mine = table[(table["backbone"] == backbone) & (table["run"] == name) & (table["testset"] == testset)]
+            for row in mine.itertuples():
+                gain = Gain(int(row.step), row.gain, row.gain_low, row.gain_high)
+                curves.setdefault(row.metric, {})[gain.step] = gain
+        ordered = {metric: [points[step] for step in sorted(points)] for metric, points in curves.items()}
+        for finding in reward_hacking(ordered, trained_on):
+            yield testset, finding
 
-    Both changes must have intervals that exclude 0. `comparisons` are one run's against the base.
-    """
-    for testset, part in comparisons.groupby("testset", sort=False):
-        rows = part.set_index("metric")
-        if trained_on not in rows.index or rows.loc[trained_on, "gain_low"] <= 0:
-            continue
-        reward = rows.loc[trained_on]
-        fell = [m for m in rows.index if m != trained_on and rows.loc[m, "gain_high"] < 0]
-        for metric in fell:
-            yield (
-                str(testset),
-                f"{label(trained_on)}, which it was trained on, rose by {reward['gain']:.3g} "
-                f"[{reward['gain_low']:.3g}, {reward['gain_high']:.3g}] while {label(metric)} fell by "
-                f"{-rows.loc[metric, 'gain']:.3g} [{-rows.loc[metric, 'gain_high']:.3g}, "
-                f"{-rows.loc[metric, 'gain_low']:.3g}]: a sign of reward hacking",
-            )
+
+def tested(results: Results, backbone: str, name: str, run: Run) -> Iterator[tuple[str, Finding]]:
+    """(test set, finding) where images were made otherwise than the checkpoint was trained, or the base model's images."""
+    for testset in results.testsets:
+        folder = results.folder / "images" / backbone
+        base = read_manifest(folder / BASE / testset / "manifest.json", "images")["settings"]
+        for seed in run.seeds:
+            made = results.folder / "runs" / backbone / f"{name}-s{seed}" / "manifest.json"
+            checkpoint = read_manifest(made, "checkpoint")["settings"]
+            images = read_manifest(folder / f"{name}-s{seed}" / testset / "manifest.json", "images")["settings"]
+            found = [*guidance_mismatch(checkpoint, images)]
+            found += resolution_mismatch(checkpoint, images, base["resolution"])
+            yield from ((testset, finding) for finding in found)
+            if found:  # one seed's stand for all
+                break
 
 
 def check(results: Results) -> list[Warning]:
@@ -110,18 +114,17 @@ def check(results: Results) -> list[Warning]:
         for name, run in results.methods_on(backbone).items():
             where = f"{label(backbone)}, {label(name)}"
             kinds: dict[str, list[tuple[int, str]]] = {}
-            for seed, log in zip(run.seeds, results.logs[backbone, name]):
-                for kind, text in training(log, run.max_grad_norm):
-                    kinds.setdefault(kind, []).append((seed, text))
+            for kind, seed, text in training(results, backbone, name, run):
+                kinds.setdefault(kind, []).append((seed, text))
             for kind, hits in kinds.items():
                 seeds = ", ".join(str(seed) for seed, _ in hits)
                 place = f"{where}, {'seed' if len(hits) == 1 else 'seeds'} {seeds}" if len(run.seeds) > 1 else where
                 more = f" (figures of seed {hits[0][0]})" if len(hits) > 1 else ""
                 found.append(Warning(place, hits[0][1] + more, kind))
-            table = results.comparisons
-            mine = table[(table["backbone"] == backbone) & (table["run"] == name) & (table["opponent"] == BASE)]
-            for testset, text in trade_offs(mine, metric_of.get(run.reward)):
-                found.append(Warning(f"{where}, {testset_label(testset)}", text, "hacking"))
+            sides = hacking(results, backbone, name, metric_of.get(run.reward)), tested(results, backbone, name, run)
+            for testset, finding in (hit for side in sides for hit in side):
+                text = said(finding.text, finding.step, run.steps)
+                found.append(Warning(f"{where}, {testset_label(testset)}", text, finding.name))
         for (owner, data, reward), pairs in results.labels.items():
             if owner == backbone and pairs["tie"].mean() > 0.1:
                 place = f"{label(backbone)}, {label(data)}" if data else label(backbone)

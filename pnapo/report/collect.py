@@ -18,7 +18,17 @@ INTERVAL = ("gain", "gain_low", "gain_high")
 OPTIONAL = {  # tables of the laboratory, and the columns that the report needs of each
     "claims": ("backbone", "claim", "test", "statistic", "value", "low", "high", "p", "p_adjusted", "verdict"),
     "tuning": ("backbone", "run", "beta", "learning_rate", "step", "score", "chosen"),
-    "budget": ("backbone", "run", "testset", "metric", "pairs_seen", "policy_passes", "reference_passes", *INTERVAL),
+    "budget": (
+        "backbone",
+        "run",
+        "testset",
+        "metric",
+        "step",
+        "pairs_seen",
+        "policy_passes",
+        "reference_passes",
+        *INTERVAL,
+    ),
     "geometry": geometry.COLUMNS,
     "regimes": ("backbone", "metric", "curvature", "curvature_low", "curvature_high", "advantage", "low", "high"),
 }
@@ -174,7 +184,7 @@ def collect(folder: Path | str, config: Config) -> Results:
         for name, run in runs_on(config, backbone).items():
             paths = [folder / "runs" / backbone / f"{name}-s{seed}" / "train_log.jsonl" for seed in run.seeds]
             for path in paths:
-                require_intact(path.with_name("manifest.json"), "checkpoint", only=[path.name])
+                require_intact(path.with_name("manifest.json"), "checkpoint", only=[path.name, "warnings.json"])
             logs[backbone, name] = [read_log(path) for path in paths]
         for run in runs_on(config, backbone).values():
             if (backbone, run.data, run.reward) not in labels:

@@ -1,7 +1,6 @@
 """From results to what the page shows: plots of scores and data, and table cells, ready for the template."""
 
 import math
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,7 +16,7 @@ from pnapo.tables.labels import label, testset_label
 from pnapo.tables.pivot import decimals
 from pnapo.tables.scores import BASE
 from pnapo.tables.write import show
-from pnapo.text import printable
+from pnapo.text import file_stem, printable
 
 
 def metric_plots(results: Results, backbone: str) -> Iterator[Plot]:
@@ -54,7 +53,7 @@ def geneval_plots(results: Results, backbone: str) -> Iterator[Plot]:
             figures.Bar(label(r.run), colors[r.run], r.accuracy, r.ci_low, r.ci_high, f"{r.accuracy:.3f}")
             for r in part.itertuples()
         ]
-        name = re.sub(r"[^\w-]+", "_", f"geneval-{backbone}-{testset}-{metric}-{task}")
+        name = f"geneval-{backbone}-{testset}-{metric}-{file_stem(task)}"
         title = f"{label(str(metric))} · {label(str(task))}"
         sentence = ", ".join(f"{b.label} {b.text}" for b in bars)
         yield Plot(name, figures.bars(name, title, bars, 0.0, (0, 1)), f"{title}: {sentence}")

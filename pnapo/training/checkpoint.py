@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pnapo.training.model_card import model_card
 
 COST, COST_KIND = "compute.json", "cost"
 UNLISTED = ("speed.jsonl",)  # varies between identical runs: listed in compute.json, not in the manifest
+WARNINGS = "warnings.json"  # what the training was warned of, whether that stopped it, and where the thresholds were
 SNAPSHOTS = "snapshots"  # weights after fewer steps, each in a folder named after the step
 _WEIGHTS = ("pytorch_lora_weights.safetensors", "transformer")
 
@@ -20,20 +21,22 @@ def assemble(
     folder: Path,
     name: str,
     settings: Mapping[str, Any],
-    snapshots: Path,
+    weights_after: Callable[[int], Path],
     logs: Sequence[Path],
+    warned: Mapping[str, Any],
 ) -> None:
     """Write into `folder` all of a checkpoint but the weights after its last step: those of the run's snapshots, or of the
-    one it stops at, model card, settings, logs."""
+    one it stops at, model card, settings, logs, warnings."""
     run, stop = settings["run"], settings["stop"]
     for step in run["snapshots"]:
-        shutil.copytree(snapshots / str(step), folder / SNAPSHOTS / str(step))
-    if stop != run["steps"]:
-        shutil.copytree(snapshots / str(stop), folder, dirs_exist_ok=True)
+        shutil.copytree(weights_after(step), folder / SNAPSHOTS / str(step))
+    if stop != run["steps"] or warned["stopped"]:
+        shutil.copytree(weights_after(stop), folder, dirs_exist_ok=True)
     for log in logs:
         shutil.copyfile(log, folder / log.name)
     write_json(folder / "settings.json", settings)
-    write_text(folder / "README.md", model_card(name, settings, read_log(folder / "train_log.jsonl")))
+    write_json(folder / WARNINGS, warned)
+    write_text(folder / "README.md", model_card(name, settings, read_log(folder / "train_log.jsonl"), warned))
 
 
 def publish(folder: Path, out: Path, settings: Mapping[str, Any], cost: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pnapo.artifacts import require_intact
 from pnapo.backbones import load_backbone
-from pnapo.config.schema import Model, Run
+from pnapo.config.schema import Model, Run, Watch
 from pnapo.errors import UserError
 from pnapo.objectives.paths import PATHS
 from pnapo.pairs.embeddings import read_embeddings
@@ -29,6 +29,7 @@ def train_on_files(
     reference: Sequence[Path] = (),
     stop: int | None = None,
     device: str = "cpu",
+    watch: Watch | None = None,
     tracker: Tracker | None = None,
     keep: bool = False,
     log: Log = print,
@@ -47,7 +48,8 @@ def train_on_files(
     if keep and _is_made(out, resolve_settings(**what)):
         log(f"{out.name}: is trained already")
         return
-    train(**what, embeddings=read_embeddings(embeddings), out=out, reference=reference, tracker=tracker, log=log)
+    more = {"reference": reference, "watch": watch, "tracker": tracker, "log": log}
+    train(**what, embeddings=read_embeddings(embeddings), out=out, **more)
 
 
 def _is_made(out: Path, settings: dict[str, Any]) -> bool:

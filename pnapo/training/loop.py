@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pnapo.backbones import Backbone
-from pnapo.config.schema import Run
+from pnapo.config.schema import Run, Watch
 from pnapo.errors import UserError
 from pnapo.objectives.losses import LOSSES
 from pnapo.objectives.schedules import SCHEDULES
 from pnapo.refusals import about
 from pnapo.training.adapters import ADAPTERS, Policy
 from pnapo.training.batches import Batches
-from pnapo.training.checkpoint import SNAPSHOTS, assemble, publish
+from pnapo.training.checkpoint import assemble, publish
 from pnapo.training.crew import Crew
 from pnapo.training.lookup import Beside, Computed, ReferenceErrors, Table, why_in_each_step
 from pnapo.training.meter import Meter
@@ -41,12 +41,14 @@ def train(
     out: Path | str,
     reference: Sequence[Path] = (),
     stop: int | None = None,
+    watch: Watch | None = None,
     tracker: Tracker | None = None,
     log: Log = print,
 ) -> None:
     """Train one run and write its checkpoint folder `out`; an interrupted training goes on where its last state was.
 
-    Its weights are those after `stop` steps, one of the run's snapshots; by default those after the last.
+    Its weights are those after `stop` steps, one of the run's snapshots; by default those after the last. Trouble that `watch`
+    stops a training for leaves the weights from before it in their place, and in that of later snapshots.
 
     Where several processes were launched (`pnapo.processes`), each calls this with the same arguments, and the first writes.
     A guidance-distilled model embeds the guidance that the pairs were made with. `reference` are manifests of visits
@@ -90,14 +92,15 @@ def train(
                 policy.forget_reference()
             known = table if table or not loss.reference else _in_each_step(source, batches, policy)
             learner = Learner(backbone, policy, batches, known, settings["guidance"], crew, meter)
-            session = Session(learner, settings, work, log)
+            session = Session(learner, settings, work, watch or Watch(), log)
             follower = Follower(tracker, settings, session.start, log) if tracker and crew.first else None
             cost = session.optimize(follower)
             finished = empty(work / "checkpoint") if crew.first else None
-            if settings["stop"] == run.steps:
+            if settings["stop"] == run.steps and not session.stopped:
                 learner.save_weights(finished)
             if finished:
-                assemble(finished, out.name, settings, work / SNAPSHOTS, [work / name for name in LOGS])
+                warned = session.warned()
+                assemble(finished, out.name, settings, session.weights_after, [work / name for name in LOGS], warned)
                 publish(finished, out, settings, cost)
         finally:
             policy.close()

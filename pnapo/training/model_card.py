@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from pnapo.text import escape_markdown
+from pnapo.watch import KINDS
 
 _LABELS = {
     "loss": "loss",
@@ -23,18 +24,21 @@ _LABELS = {
 }
 
 
-def model_card(name: str, settings: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> str:
-    """The model card's text. Figures are means over the last tenth of the steps."""
+def model_card(
+    name: str, settings: Mapping[str, Any], log: Sequence[Mapping[str, Any]], warned: Mapping[str, Any]
+) -> str:
+    """The model card's text. Figures are means over the last tenth of the steps, `warned` the content of warnings.json."""
     run = settings["run"]
     method = f"{run['path']} × {run['loss']} × {run['schedule']}"
     weights = "pytorch_lora_weights.safetensors" if run["adapter"] == "lora" else "transformer/"
-    log = log[: settings["stop"]]
+    steps = min(settings["stop"], warned["stopped"]["weights"]) if warned["stopped"] else settings["stop"]
+    log = log[:steps]
     tail = log[-math.ceil(len(log) / 10) :]
     sections = [
         "---\n" + yaml.safe_dump(_front_matter(settings), sort_keys=True, allow_unicode=True) + "---",
         f"# {escape_markdown(name)}",
         f"A `{settings['family']}` text-to-image model tuned with the method {method} (path × loss × schedule) on "
-        f"{settings['pairs']['count']} preference pairs for {settings['stop']} steps, training seed {settings['seed']}.",
+        f"{settings['pairs']['count']} preference pairs for {steps} steps, training seed {settings['seed']}.",
         "## Use",
         _usage(settings, weights),
         "## β in both conventions",
@@ -43,6 +47,8 @@ def model_card(name: str, settings: Mapping[str, Any], log: Sequence[Mapping[str
         f"* papers (squared errors summed, no factor): β/(2D) = {settings['beta_sum']:.6g}",
         f"## Log, mean of the last {len(tail)} steps",
         _figures(tail),
+        "## Warnings",
+        _warnings(warned),
         "## Settings",
         "```json\n" + json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n```",
         "The weights carry the licence of the base model.",
@@ -98,6 +104,19 @@ def _usage(settings: Mapping[str, Any], weights: str) -> str:
         )
         imports = pipeline
     return f"```python\nimport torch\nfrom diffusers import {imports}\n\n{load}\n```"
+
+
+def _warnings(warned: Mapping[str, Any]) -> str:
+    found, stopped = warned["warnings"], warned["stopped"]
+    if not found:
+        return "None."
+    lines = [f"{len(found)}, in the order they came; thresholds are in `warnings.json`."]
+    lines += [f"* Step {one['step']}: {KINDS[one['name']]}: {one['text']}." for one in found]
+    if stopped:
+        lines += [
+            f"Training was stopped after step {stopped['after']}; the weights are those of step {stopped['weights']}."
+        ]
+    return "\n".join(lines)
 
 
 def _figures(tail: Sequence[Mapping[str, Any]]) -> str:

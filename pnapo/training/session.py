@@ -1,33 +1,48 @@
-"""One attempt at a run: from the last state in its work folder (or from step 0) to the last step, or until it is asked to
-end."""
+"""One attempt at a run: from the last state in its work folder (or from step 0) to the last step, to trouble that stops it, or
+until it is asked to end."""
 
-import math
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from pnapo.config.schema import Watch
 from pnapo.errors import Terminated, UserError
 from pnapo.processes import asked_to_end
 from pnapo.training.checkpoint import SNAPSHOTS
-from pnapo.training.log import JsonLines
+from pnapo.training.log import JsonLines, read_log
 from pnapo.training.state import drop_other_parts, fingerprint, load_state, parts_folder, save_state
 from pnapo.training.step import Learner
 from pnapo.training.tracker import Follower
+from pnapo.watch import Watcher
 
 Log = Callable[[str], None]
 LOGS = ("train_log.jsonl", "speed.jsonl")  # what two identical runs share, and the clock
+ENDING, TROUBLE = 1, 2  # why a session stops before the last step; the higher goes before
+KEPT = 4  # weights to fall back to: a window apart, they reach back further than what any detector looks at
+
+
+class Stopped(NamedTuple):
+    """Of a training that trouble has stopped: steps in the log, and whose weights it falls back to, in which folder."""
+
+    after: int
+    step: int
+    weights: Path
 
 
 class Session:
     """The steps of a learner, with their logs, the snapshots that the run keeps, and states to go on from.
 
-    Raises UserError if the processes of the training do not see the same state.
+    What is watched for is said when it appears; `watch` says whether it stops the session. Raises UserError if the processes of
+    the training do not see the same state.
     """
 
-    def __init__(self, learner: Learner, settings: dict[str, Any], work: Path, log: Log):
+    stopped: Stopped | None = None
+
+    def __init__(self, learner: Learner, settings: dict[str, Any], work: Path, watch: Watch, log: Log):
+        self.watch, self.watcher, self.kept = watch, Watcher(watch, settings), work / "kept"
         self.learner, self.run, self.crew, self.meter = learner, learner.run, learner.crew, learner.meter
         self.key, self.file, self.snapshots, self.log = fingerprint(settings), work / "state.pt", work / SNAPSHOTS, log
         state = load_state(self.file, self.key, log, split=learner.policy.split)
@@ -43,53 +58,103 @@ class Session:
             self.meter.resume(state["cost"])
         offsets = state["offsets"] if state else {}
         self.logs = [JsonLines(work / name, offsets.get(name, 0)) for name in LOGS if self.crew.first]
+        self.watcher.begin(learner.batches.pairs.gap.tolist())
+        if state and self.crew.first:
+            self.watcher.follow(read_log(work / LOGS[0]))
+        for finding in self.watcher.findings:
+            log(finding.line())
 
     def optimize(self, follower: Follower | None = None) -> dict[str, Any]:
-        """Run all steps that are left, and return what it cost.
+        """Run all steps that are left, or those before trouble (then `stopped` is set), and return what it cost.
 
         A SIGTERM lets the step that it meets end; then a state is saved and Terminated raised, in every process. Raises
-        UserError if a logged number is not finite.
+        UserError if trouble stops the training and there are no weights from before it.
         """
         run, files = self.run, (*self.logs, *([follower] if follower else []))
+        if self.watch.on_trouble == "stop" and self.watcher.findings:
+            self._fall_back()
         with asked_to_end() as asked, ExitStack() as closing:
             for file in files:
                 closing.callback(file.close)
             for step in range(self.start, run.steps):
-                self._step(step, follower)
+                fate = self.crew.highest(max(self._step(step, follower), asked()))
                 left = step + 1 < run.steps
-                ending = self.crew.highest(asked()) and left
-                if ending or (left and (step + 1) % run.checkpoint_every == 0):
+                if fate == TROUBLE:
+                    self._fall_back()
+                    break
+                if left and (fate == ENDING or (step + 1) % run.checkpoint_every == 0):
                     self._save(step + 1)
-                if ending:
+                if left and fate == ENDING:
                     self.crew.accelerator.wait_for_everyone()  # the first that ends has the others ended
                     raise Terminated(
                         f"ended by SIGTERM after step {step + 1} of {run.steps}; its state is saved, and the same training "
                         "goes on from there when it is started again"
                     )
-        reference, total = self.learner.reference, run.steps * run.batch * run.accumulation
+        reference, steps = self.learner.reference, self.stopped.after if self.stopped else run.steps
         none = {"reference_passes": 0, "shared_reference_passes": 0}
-        return {**self.meter.report(), **(reference.passes(total) if reference else none)}
+        passes = reference.passes(steps * run.batch * run.accumulation) if reference else none
+        return {**self.meter.report(), **passes}
 
-    def _step(self, step: int, follower: Follower | None) -> None:
+    def _step(self, step: int, follower: Follower | None) -> int:
+        """One step with all that follows from it; TROUBLE if it has to be the last."""
         run, began = self.run, time.perf_counter()
         line = self.learner.step(step)
-        for name, value in line.items():
-            if value is not None and not math.isfinite(value):
-                raise UserError(f"step {step}: {name} is {value}, training diverged; lower learning_rate or beta")
         speed = run.batch * run.accumulation / (time.perf_counter() - began)
+        found = self.watcher.add(line) if self.crew.first else []
+        for finding in found:
+            self.log(finding.line())
+        if any(finding.name == "not_finite" for finding in found):
+            return TROUBLE
         lines = (line, {"step": step, "pairs_per_s": round(speed, 3)})
         for file, content in zip(self.logs, lines):
             file.append(content)
         if follower:
             follower.add(*lines)
+        if found and self.watch.on_trouble == "stop":
+            return TROUBLE
         if (step + 1) % max(1, run.steps // 20) == 0 or step + 1 == run.steps:
             self.log(_progress(line, run.steps, speed))
         if step + 1 in run.snapshots:
             self.keep(self.snapshots / str(step + 1))
+        if self.watch.on_trouble == "stop" and (step + 1) % max(self.watch.window, run.steps // 20) == 0:
+            self.keep(self.kept / str(step + 1))
+            for old in sorted(map(int, _names(self.kept)))[:-KEPT] if self.crew.first else ():
+                shutil.rmtree(self.kept / str(old))
+        return 0
+
+    def _fall_back(self) -> None:
+        """Choose the last weights from before the trouble, for all processes. Raises UserError if there are none."""
+        found, problem = None, ""
+        if self.crew.first:
+            trouble = self.watcher.findings[-1]
+            folders = [folder / name for folder in (self.kept, self.snapshots) for name in _names(folder)]
+            good = [folder for folder in folders if int(folder.name) <= trouble.since]
+            if good and self.watch.on_trouble == "stop":
+                after = len(self.watcher.rows) - (trouble.name == "not_finite")  # a line of the log cannot hold that
+                weights = max(good, key=lambda folder: int(folder.name))
+                found = Stopped(after, int(weights.name), weights)
+                self.log(f"stopped after step {after}; the checkpoint holds the weights of step {found.step}")
+            problem = f"step {trouble.step}: {trouble.text}"
+        self.stopped, problem = self.crew.told((found, problem))
+        if not self.stopped:
+            raise UserError(problem)
 
     def keep(self, folder: Path) -> None:
         """Write the weights as they are now into a folder that holds nothing else."""
         self.learner.save_weights(empty(folder) if self.crew.first else None)
+
+    def weights_after(self, step: int) -> Path:
+        """The folder of kept weights that stand for those after a step."""
+        late = self.stopped and step > self.stopped.step
+        return self.stopped.weights if late else self.snapshots / str(step)
+
+    def warned(self) -> dict[str, Any]:
+        """The content of warnings.json."""
+        return {
+            "warnings": [finding.content() for finding in self.watcher.findings],
+            "stopped": {"after": self.stopped.after, "weights": self.stopped.step} if self.stopped else None,
+            "watch": self.watch.model_dump(),
+        }
 
     def _save(self, step: int) -> None:
         cost, parts = self.meter.totals(), None
@@ -103,6 +168,11 @@ class Session:
         save_state(self.file, {**state, **({"parts": parts.name} if parts else self.learner.state())})
         if parts:
             drop_other_parts(parts)
+
+
+def _names(folder: Path) -> list[str]:
+    """Of the weights in a folder: after how many steps each was kept."""
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
 
 def empty(folder: Path) -> Path:

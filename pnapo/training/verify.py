@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pnapo.artifacts import read_json, read_manifest, read_tensors, verify_manifest
+from pnapo.training.checkpoint import WARNINGS
 from pnapo.training.log import read_log
 
 
@@ -20,6 +21,8 @@ def verify_checkpoint(path: Path | str) -> list[str]:
     if read_json(folder / "settings.json") != settings:
         problems.append(f"{folder / 'settings.json'}: other settings than {path} records")
     steps = [line["step"] for line in read_log(folder / "train_log.jsonl")]
-    if steps != list(range(settings["run"]["steps"])):
-        problems.append(f"{folder / 'train_log.jsonl'}: not one line for each of {settings['run']['steps']} steps")
+    stopped = read_json(folder / WARNINGS)["stopped"] if WARNINGS in content["files"] else None
+    expected = stopped["after"] if stopped else settings["run"]["steps"]
+    if steps != list(range(expected)):
+        problems.append(f"{folder / 'train_log.jsonl'}: not one line for each of {expected} steps")
     return problems

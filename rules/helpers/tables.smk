@@ -44,4 +44,4 @@ def claims_settings(wildcards):
 
 def report_settings(wildcards):
     """The whole configuration, less where and how it runs."""
-    return json.dumps(CONFIG.model_dump(mode="json", exclude={"device", "tracker"}))
+    return json.dumps(CONFIG.model_dump(mode="json", exclude={"device", "tracker", "watch"}))

@@ -78,6 +78,32 @@ def test_a_few_are_read_without_the_others(written):
         pngs_of(manifest, ["b", "00ff"])
 
 
+def test_no_damage_gives_another_image(written):
+    """Though a few images are read without the hash of their file."""
+    manifest, _ = written
+    file, ids = manifest.with_name("images.parquet"), ["a", "b", "c"]
+    data, whole = file.read_bytes(), pngs_of(manifest, ["a", "b", "c"])
+    wrong = []
+    for place in range(len(data)):
+        file.write_bytes(data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :])
+        try:
+            wrong += [place] if pngs_of(manifest, ids) != whole else []
+        except UserError as error:
+            assert "\n" not in str(error)
+        with pytest.raises(UserError):
+            list(Images(manifest))
+    assert wrong == []
+
+
+def test_the_images_of_another_run_are_refused(written, tmp_path):
+    manifest, images = written
+    make(tmp_path / "other" / "manifest.json", lambda rows: 255 - images[rows.start : rows.stop])
+    (tmp_path / "other" / "images.parquet").replace(manifest.with_name("images.parquet"))
+    for read in (lambda: pngs_of(manifest, ["a"]), lambda: Images(manifest)):
+        with pytest.raises(UserError, match=rf"images\.parquet: .*; delete {manifest} and run again"):
+            read()
+
+
 def test_images_whose_making_fails_leave_nothing(tmp_path):
     with pytest.raises(ZeroDivisionError):
         make(tmp_path / "new" / "manifest.json", lambda rows: 1 // 0)

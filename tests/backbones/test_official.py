@@ -101,7 +101,8 @@ def test_latents_and_images_are_the_official_ones(made, name, guidance):
     expected = official(pipeline, noise, guidance, "latent")
     assert torch.allclose(pack(latents) if section.family == "flux" else latents, expected, atol=1e-5)
     pixels = official(pipeline, noise, guidance, "np")
-    assert np.array_equal(backbone.decode(latents), (pixels * 255).round().astype(np.uint8)) and np.ptp(pixels) > 0.1
+    apart = np.abs(backbone.decode(latents) - (pixels * 255).round())  # latents differ by rounding on some CPUs
+    assert apart.max() <= 1 and apart.mean() < 1e-3 and np.ptp(pixels) > 0.1
     assert (ours(backbone, noise, 1.0) - latents).abs().max() > 1e-2 or guidance == 1
 
 

@@ -25,7 +25,7 @@ def test_what_must_be_quick_imports_nothing_heavy():
 
 
 def test_a_folder_in_place_of_a_file_is_one_line(tmp_path):
-    for command in (("config", "check"), ("table",)):
+    for command in (("config", "check", "--config"), ("plan", "--config"), ("table",)):
         done = pnapo(*command, tmp_path)
         assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 

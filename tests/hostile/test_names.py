@@ -79,3 +79,20 @@ def test_a_hub_repository_writes_nowhere_else(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: os._exit(3))
     with pytest.raises(UserError, match=r"a/b: lists '\.\./\.\./evil\.pt', which is not a file of its folder"):
         fetch(Download(repo="a/b", path=str(tmp_path / "x")), print)
+
+
+def test_what_a_table_notes_for_pandas_is_not_obeyed(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from pnapo.artifacts import read_table
+
+    table = pa.table({"a": [1, 2], "b": ["x", "y"]})
+    for number, noted in enumerate((b"\xe1", b'{"index_columns": ["a"], "columns": []}', b"[" * 9000)):
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(table.replace_schema_metadata({b"pandas": noted}), path)
+        assert list(read_table(path)["a"]) == [1, 2]
+    broken = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")])
+    pq.write_table(pa.table({"a": broken}), path)
+    with pytest.raises(UserError, match="not a readable parquet file"):
+        read_table(path)

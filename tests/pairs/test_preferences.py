@@ -54,7 +54,7 @@ def test_the_first_prompts_are_taken_before_anything_is_left_out(load):
 def test_labels_of_more_samples_than_there_are_are_refused(load):
     scores = np.zeros((12, 3), np.float32)
     scores[5, 2] = 1.0
-    with pytest.raises(UserError, match=r"labels\.parquet: labels of another pair set"):
+    with pytest.raises(UserError, match=r"labels\.parquet: row 5 is no label"):
         load(scores)
 
 

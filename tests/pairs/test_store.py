@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from pnapo.artifacts import read_manifest, write_json, write_table
+from pnapo.artifacts import manifest as hashes
+from pnapo.artifacts import read_manifest, sha256, write_json, write_table
 from pnapo.errors import UserError
 from pnapo.pairs.labels import label
 from pnapo.pairs.preferences import load_pairs
 from pnapo.pairs.shards import Shard, open_shard, write_shard
-from pnapo.pairs.store import PairSet, collect
+from pnapo.pairs.store import PairSet, collect, shard_manifests
 from pnapo.pairs.verify import verify_pairs
 
 DAMAGES = {
@@ -38,10 +39,40 @@ def test_a_pair_set_holds_its_shards_in_order(world, made):
 def test_every_reader_names_a_damaged_file(world, manifest, damage, name, tmp_path):
     write_table(tmp_path / "labels.parquet", label(list(world.prompts["prompt_id"]), torch.rand(12, 2).numpy()))
     DAMAGES[damage](manifest.parent / "samples" / name)
-    for read in (PairSet.open, lambda path: load_pairs(path, tmp_path / "labels.parquet")):
+    for read in (
+        lambda: PairSet.open(manifest).latent([0, 11], [0, 1]),
+        lambda: load_pairs(manifest, tmp_path / "labels.parquet").x0_w[list(range(12))],
+    ):
         with pytest.raises(UserError, match=name) as error:
-            read(manifest)
+            read()
         assert "\n" not in str(error.value)
+
+
+def test_tensors_are_checked_when_they_are_first_read_and_once(manifest, monkeypatch):
+    second, hashed = manifest.parent / "samples" / "shard-00001-of-00002.safetensors", []
+    DAMAGES["a flipped bit"](second)
+    monkeypatch.setattr(hashes, "sha256_once", lambda file: hashed.append(file.name) or sha256(file))
+    pairs = PairSet.open(manifest)
+    assert [name for name in hashed if name.endswith(".safetensors")] == []
+    for _ in range(2):
+        assert len(pairs.noise([0, 5])) == 2
+    assert hashed[2:] == ["shard-00000-of-00002.safetensors"]
+    for _ in range(2):
+        with pytest.raises(UserError) as error:
+            pairs.shuffled(0).latent([0, 6])
+        shard = second.with_suffix(".json")
+        assert str(error.value).endswith(f"records; delete {shard} and {manifest} and run again")
+
+
+def test_a_damaged_shard_is_not_collected(world, manifest):
+    shards = shard_manifests(manifest)
+    DAMAGES["a flipped bit"](shards[0].with_suffix(".safetensors"))
+    before = manifest.read_bytes()
+    with pytest.raises(
+        UserError, match=rf"00000-of-00002\.safetensors: its content.*; delete {shards[0]} and run again"
+    ):
+        collect(shards, world.settings, manifest)
+    assert manifest.read_bytes() == before
 
 
 def test_a_shard_is_checked_when_it_is_opened(manifest):

@@ -87,7 +87,7 @@ def test_wrong_usage_is_one_line():
         ("--gpu", "abacus"): "error: --gpu: no GPU is called abacus; there is h100",
         ("--gpus", "0"): "error: --gpus: 0 is not a number of GPUs",
         ("--utilisation", "2"): "error: --utilisation: 2 is not a share",
-        ("none.yaml",): "error: none.yaml: no such file",
+        ("--config", "none.yaml"): "error: none.yaml: no such file",
     }
     for arguments, line in wrong.items():
         done = pnapo("plan", *arguments)

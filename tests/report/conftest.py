@@ -114,7 +114,7 @@ def write_results(folder, raw, script):
         for policy in policies:
             place = folder / "images" / "sd3" / policy / testset
             write_table(place / "images.parquet", keys.assign(image=[png(rng) for _ in range(len(keys))]))
-            write_manifest(place, "images", {}, ["images.parquet"])
+            write_manifest(place, "images", {"guidance": 1.0, "resolution": 8}, ["images.parquet"])
             for metric in (m for m, s in config.metrics.items() if testset in s.testsets):
                 frame = keys.assign(score=rng.normal(size=len(keys)))
                 if metric == "geneval":
@@ -124,9 +124,11 @@ def write_results(folder, raw, script):
         for seed in run.seeds:
             place = folder / "runs" / "sd3" / f"{name}-s{seed}"
             write_text(place / "train_log.jsonl", "".join(json.dumps(x) + "\n" for x in log_lines(run, rng)))
+            settings = {"family": "sd3", "guidance": 1.0, "stop": run.steps, "run": {"path": run.path}}
+            write_json(place / "warnings.json", {"warnings": [], "stopped": None})
             cost = dict.fromkeys(("seconds", "cpu_seconds", "gpu_seconds"), 1.5) | {"peak_memory_mb": 100.0}
             passes = {"forward_passes": 960, "reference_passes": 160, "shared_reference_passes": 800}
-            write_manifest(place, "checkpoint", {}, ["train_log.jsonl"])
+            write_manifest(place, "checkpoint", settings, ["train_log.jsonl", "warnings.json"])
             write_manifest(place / "compute.json", "cost", {}, [], **cost | passes | {"pairs_seen": 480})
     gap = np.abs(rng.normal(size=40)) * 0.01
     gap[:6] = 0

@@ -1,40 +1,67 @@
+"""Warnings of the report, from the files that trainings and evaluation leave."""
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from pnapo.report.checks import trade_offs, training
+from pnapo.artifacts import listing_of, write_json, write_listing, write_manifest
+from pnapo.report.checks import KINDS, check, clipped, counts
+from pnapo.report.collect import collect, read_config
+from pnapo.watch import Finding
+
+SETTINGS = {"family": "sd3", "guidance": 1.0, "stop": 30, "run": {"path": "stored"}}
 
 
-def log(**changes):
-    n = np.arange(50)
-    wiggle = np.where(n % 2, 1e-4, -1e-4)
-    healthy = {"step": n + 1, "loss": 0.6, "implicit_accuracy": 0.7, "grad_norm": 0.2, "e_ref_w": 0.2, "e_ref_l": 0.2}
-    return pd.DataFrame(healthy | {"e_w": 0.2 - 1e-3 * n + wiggle, "e_l": 0.2 + 1e-3 * n + wiggle} | changes)
+@pytest.fixture
+def warned(results):
+    """The kinds, places and sentences of the warnings, without those that stand there anyway."""
+
+    def of():
+        found = check(collect(results, read_config(str(results / "config.json"))))
+        return [(one.kind, one.where, one.text) for one in found if one.kind not in ("ties", "seeds", "reward_hacking")]
+
+    return of
 
 
-@pytest.mark.parametrize(
-    ("changes", "kinds"),
-    [
-        ({}, []),
-        ({"e_w": 0.2 + 1e-4 * np.arange(50)}, ["errors"]),
-        ({"implicit_accuracy": np.r_[np.full(40, 0.9), np.full(10, 0.4)]}, ["accuracy"]),
-        ({"grad_norm": 1.5}, ["gradient"]),
-        ({"loss": np.r_[np.full(49, 0.6), np.nan]}, ["loss"]),
-    ],
-)
-def test_training_logs(changes, kinds):
-    assert [kind for kind, _ in training(log(**changes), max_grad_norm=1.0)] == kinds
+def test_what_trainings_said_stands_there_with_run_seed_and_step(results, warned):
+    assert warned() == []
+    finding = Finding("both_errors_grow", 12, 4, {"winner": 0.5}, "winner's error +50 %").content()
+    for seed in (0, 1):
+        path = results / "runs" / "sd3" / f"pnapo-s{seed}" / "warnings.json"
+        stopped = {"after": 12, "weights": 4} if seed else None
+        write_json(path, {"warnings": [{**finding, "step": 12 + seed}], "stopped": stopped})
+        write_manifest(path.parent, "checkpoint", SETTINGS, ["train_log.jsonl", "warnings.json"])
+    grew, stopped = warned()
+    assert grew[0] == "both_errors_grow" and grew[1].endswith("PNAPO, seeds 0, 1")
+    assert grew[2] == "step 12: winner's error +50 % (figures of seed 0)"
+    assert stopped[1].endswith("seed 1") and "stopped after step 12 of 30" in stopped[2] and "of step 4" in stopped[2]
 
 
-def test_sft_logs_need_no_reference():
-    sft = log().assign(e_l=np.nan, e_ref_w=np.nan, e_ref_l=np.nan, implicit_accuracy=np.nan)
-    assert list(training(sft, 1.0)) == []
+def test_images_that_were_made_otherwise(results, warned):
+    trained = results / "runs" / "sd3" / "pnapo-s0"
+    write_manifest(trained, "checkpoint", {**SETTINGS, "guidance": 4.5}, ["train_log.jsonl", "warnings.json"])
+    folder = results / "images" / "sd3" / "sft-s0" / "freeform"
+    write_manifest(folder, "images", {"guidance": 1.0, "resolution": 16}, ["images.parquet"])
+    kinds = [(kind, "PNAPO" in where) for kind, where, _ in warned()]
+    assert kinds == [("resolution_mismatch", False), ("guidance_mismatch", True), ("guidance_mismatch", True)]
 
 
-def test_reward_up_and_utility_down():
-    columns = ["testset", "metric", "gain", "gain_low", "gain_high"]
-    rows = [["t", "hps", 0.5, 0.2, 0.8], ["t", "utility", -0.1, -0.2, -0.05], ["t", "clip", -0.1, -0.3, 0.1]]
-    ((testset, text),) = trade_offs(pd.DataFrame(rows, columns=columns), "hps")
-    assert testset == "t" and "True utility fell by 0.1 [0.05, 0.2]" in text and "CLIP" not in text
-    rows[0][3] = -0.01  # the reward's own interval includes 0
-    assert not list(trade_offs(pd.DataFrame(rows, columns=columns), "hps"))
+def test_a_reward_that_rose_while_utility_fell(results):
+    path = results / "tables" / "comparisons.csv"
+    table = pd.read_csv(path)
+    mine = (table["run"] == "pnapo") & (table["opponent"] == "base") & (table["testset"] == "freeform")
+    for metric, gain in (("hps", 0.5), ("utility", -0.3)):
+        chosen = mine & (table["metric"] == metric)
+        table.loc[chosen, ["gain", "gain_low", "gain_high"]] = [gain, gain - 0.1, gain + 0.1]
+    table.to_csv(path, index=False)
+    write_listing(listing_of(path), "table", [path.name])
+    found = check(collect(results, read_config(str(results / "config.json"))))
+    (hit,) = [one for one in found if one.kind == "reward_hacking" and "PNAPO" in one.where]
+    assert "hps, which it was trained on, rose by 0.5 over the base model while utility fell by 0.3" in hit.text
+    assert KINDS["reward_hacking"] in counts(found)
+
+
+def test_clipping_is_told_of_the_last_steps():
+    log = pd.DataFrame({"grad_norm": np.r_[np.full(40, 9.0), np.full(10, 0.2)]})
+    assert clipped(log, 1.0) is None
+    assert "in 100 % of the last steps (max_grad_norm 0.1)" in clipped(log, 0.1)

@@ -181,6 +181,7 @@ def trained(tmp_path, backbone_of, pairs, embeddings, settings):
             reference=changes.pop("reference_files", ()),
             stop=changes.pop("stop", None),
             tracker=changes.pop("tracker", None),
+            watch=changes.pop("watch", None),
             run=settings(**changes),
             out=folder,
             log=lines.append,

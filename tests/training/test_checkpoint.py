@@ -63,6 +63,7 @@ def test_the_manifest_lists_what_two_identical_runs_share(trained, backbone_of):
         "pytorch_lora_weights.safetensors",
         "settings.json",
         "train_log.jsonl",
+        "warnings.json",
     }
     assert verify_manifest(folders[0] / "manifest.json") == []
     assert {file.name for file in folders[0].iterdir()} - set(manifest["files"]) == {

@@ -113,7 +113,7 @@ def test_bf16_weights_train_float32_adapters(trained, backbone_of):
 
 def test_divergence_names_the_step_and_leaves_no_checkpoint(trained, pairs, tmp_path):
     pairs.x0_w[:] = 1e30
-    with pytest.raises(UserError, match=r"step 0: loss is .*lower learning_rate or beta"):
+    with pytest.raises(UserError, match=r"step 1: loss is .*lower learning_rate or beta"):
         trained(loss="sft")
     assert not (tmp_path / "runs" / "run").exists()
 

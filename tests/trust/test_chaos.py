@@ -8,7 +8,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from trust.chaos import SIGNALS, Broken, Chaos, differences, promises
+from trust.chaos import FIRST, SIGNALS, Broken, Chaos, differences, promises
 from trust.disturbed import Disturbed
 
 
@@ -17,7 +17,7 @@ def wild(tmp_path):
     """A project in which two scripts have made something; its command is whatever a test says."""
     made = object.__new__(Disturbed)
     made.folder = tmp_path
-    (tmp_path / "screen.txt").write_text("what it said")
+    (tmp_path / "snakemake.txt").write_text("what it said")
     for output, script in (("results/a/manifest.json", "make"), ("results/b.csv", "count")):
         record = {"shellcmd": f"python workflow_scripts/{script}.py --out {output}"}
         file = tmp_path / ".snakemake" / "metadata" / urlsafe_b64encode(output.encode()).decode()
@@ -32,7 +32,7 @@ def wild(tmp_path):
 
 @pytest.fixture
 def chaos(wild):
-    return Chaos(wild, wild, {"to the first job": 0.1}, 5, random.Random(0))
+    return Chaos(wild, wild, {FIRST: 0.1}, 5, random.Random(0))
 
 
 def test_outputs_are_known_by_script_and_removed_with_what_they_list(wild):
@@ -71,6 +71,6 @@ def test_a_start_that_fails_by_itself_or_hangs_is_told(chaos, wild, code, messag
     def start(targets):
         return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, start_new_session=True)
 
-    wild.start = start
+    wild.again = start
     with pytest.raises(Broken, match=message):
         chaos.run(0)

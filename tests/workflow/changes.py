@@ -31,6 +31,7 @@ class Change(NamedTuple):
 CHANGES = [
     Change("`device`; `--cores`; how many processes train (`--set-resources train:processes=2`)", "device=cpu"),
     Change("who follows the training logs (installed, or training would refuse it)", "tracker=tensorboard"),
+    Change("what trainings are watched for", "watch={on_trouble: stop, growth: 0.2}"),
     Change("a run's loss, schedule, β, learning rate, LoRA rank, …", "runs={pnapo: {beta: 301}}", jobs=ONE_RUN),
     Change("a seed more for a run", "runs={pnapo: {seeds: [0, 1]}}", jobs=ONE_RUN),
     Change("a run more", "runs={ipo: {steps: 2, batch: 16}}", jobs=ONE_RUN),

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pnapo.config import load_config
-from pnapo.plan.jobs import jobs_of
+from pnapo.plan.graph import jobs_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-method.md"

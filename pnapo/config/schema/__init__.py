@@ -13,6 +13,7 @@ from pnapo.config.schema.pairs import Dataset, Inversion, Pairs, Truncation
 from pnapo.config.schema.prompts import Clusters, NearDuplicates, Prompts, Safety, Selection, Semantic, Source
 from pnapo.config.schema.rewards import GIVEN, Preference, Reward
 from pnapo.config.schema.runs import WITHOUT_BETA, LossName, Overrides, PathName, Run, ScheduleName, WeightName
+from pnapo.config.schema.watch import Watch
 
 __all__ = [
     "GIVEN",
@@ -54,5 +55,6 @@ __all__ = [
     "Testing",
     "Truncation",
     "Tuning",
+    "Watch",
     "WeightName",
 ]

@@ -12,6 +12,7 @@ from pnapo.config.schema.pairs import Dataset, Inversion, Pairs, Truncation
 from pnapo.config.schema.prompts import Prompts
 from pnapo.config.schema.rewards import Preference, Reward
 from pnapo.config.schema.runs import Run
+from pnapo.config.schema.watch import Watch
 
 
 class Config(Section):
@@ -39,6 +40,7 @@ class Config(Section):
     runs: dict[Name, Run]
     tuning: Tuning | None = None
     budget: Budget | None = None
+    watch: Watch = Watch()
     lab: Lab = Lab()
     claims: Claims | None = None
     statistics: Statistics = Statistics()
