@@ -55,6 +55,7 @@ pathvars:
 
 
 include: "rules/common.smk"
+include: "rules/helpers/resources.smk"
 include: "rules/helpers/data.smk"
 include: "rules/helpers/runs.smk"
 include: "rules/helpers/scores.smk"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ValidationError
 
+from pnapo import gpus
 from pnapo.errors import UserError
 from pnapo.owner import end_with_owner
 from pnapo.refusals import refusal, tell
@@ -25,7 +26,7 @@ ENVIRONMENT = {
 def guard(main: Callable[[], None]) -> None:
     """Call `main`; exit with one line on stderr for a UserError (with its status) and for what the system refuses.
 
-    A traceback comes before it if PNAPO_DEBUG is set. What is printed holds no secrets, nor do tracebacks of our own faults.
+    A traceback comes before it if PNAPO_DEBUG is set. No secrets are printed, not even in a traceback of our own faults.
     """
     try:
         main()
@@ -77,10 +78,12 @@ def section(kind: type[BaseModel]) -> Callable[[str], BaseModel]:
 
 
 def pick_device(name: str) -> str:
-    """`auto` becomes cuda if there is a GPU, else cpu; each of several processes has a GPU of its own.
+    """`auto` becomes cuda if there is a GPU, else cpu; each of several processes has a GPU of its own (`pnapo.gpus`).
 
     Raises UserError if cuda is asked for and missing, or if there are fewer GPUs than processes.
     """
+    if name != "cpu":
+        gpus.lease()
     import torch
 
     available = torch.cuda.is_available()

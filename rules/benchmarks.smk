@@ -13,8 +13,8 @@ rule write_testset:
         "../envs/prompts.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         settings=testset_settings("source", "path", "column", "category", "count"),
     message:
@@ -43,8 +43,8 @@ rule generate_images:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=720,
+        mem_mb=growing(3000),
+        runtime=growing(720),
         gpu=GPU,
         device=DEVICE,
     params:
@@ -81,8 +81,8 @@ rule score_images:
         "../envs/rewards.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=growing(3000),
+        runtime=growing(240),
         gpu=GPU,
         device=DEVICE,
     params:

@@ -15,8 +15,8 @@ rule kl_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     message:
         "Checking the paper's bound where it is known exactly"
     shell:
@@ -40,8 +40,8 @@ rule kl_world_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folders=[f"{CONFIG.results}/lab/{backbone}" for backbone in judged()],
         steps=CONFIG.pairs.steps,
@@ -79,8 +79,8 @@ rule claims_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folder=lambda wildcards: CONFIG.results,
         config=claims_settings,
@@ -112,8 +112,8 @@ rule regimes_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folder=lambda wildcards: CONFIG.results,
         config=claims_settings,

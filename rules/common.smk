@@ -7,6 +7,7 @@ from pathlib import Path
 
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
+from pnapo import gpus
 from pnapo.artifacts.files import files_of
 from pnapo.artifacts.seal import RESULTS
 from pnapo.scripting import ENVIRONMENT
@@ -29,6 +30,11 @@ shell.prefix(
 DEVICE = CONFIG.device
 GPU = 0 if DEVICE == "cpu" else 1
 
+# Without a cluster, as many jobs with models at once as there are GPUs (pnapo/gpus.py gives each its own).
+if GPU and workflow.is_main_process and workflow.local_exec and "gpu" not in workflow.global_resources:
+    if count := len(gpus.visible()):
+        workflow.register_resource("gpu", count)
+
 for name, value in ENVIRONMENT.items():  # every job inherits them
     os.environ.setdefault(name, value)
 os.environ[RESULTS] = CONFIG.results  # where a file without a seal is refused
@@ -37,7 +43,7 @@ os.environ[RESULTS] = CONFIG.results  # where a file without a seal is refused
 CARRIERS = (
     "pnapo/artifacts/",
     "pnapo/config/",
-    *(f"pnapo/{name}.py" for name in ("errors", "owner", "processes", "refusals", "scripting", "__init__")),
+    *(f"pnapo/{name}.py" for name in ("errors", "gpus", "owner", "processes", "refusals", "scripting", "__init__")),
 )
 
 

@@ -15,8 +15,8 @@ rule read_dataset:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         dataset=lambda wildcards: as_json(CONFIG.datasets[wildcards.dataset]),
     message:
@@ -47,8 +47,8 @@ rule encode_dataset:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=480,
+        mem_mb=growing(3000),
+        runtime=growing(480),
         gpu=GPU,
         device=DEVICE,
     params:

@@ -16,8 +16,8 @@ rule measure_geometry:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=growing(3000),
+        runtime=growing(240),
         gpu=GPU,
         device=DEVICE,
     params:
@@ -57,8 +57,8 @@ rule measure_gradients:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=growing(240),
         gpu=GPU,
         device=DEVICE,
     params:
@@ -116,8 +116,8 @@ rule geometry_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folders=[f"{CONFIG.results}/lab/{backbone}" for backbone in judged()],
         statistics=settings(CONFIG.statistics),

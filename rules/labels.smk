@@ -16,8 +16,8 @@ rule label_pairs:
         "../envs/rewards.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=480,
+        mem_mb=growing(3000),
+        runtime=growing(480),
         gpu=GPU,
         device=DEVICE,
     params:
@@ -54,8 +54,8 @@ rule calibrate_labels:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         preference=lambda wildcards: as_json(CONFIG.preferences[wildcards.preference]),
     message:

@@ -14,8 +14,8 @@ rule embed_prompts:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=growing(3000),
+        runtime=growing(120),
         gpu=GPU,
         device=DEVICE,
     params:
@@ -47,8 +47,8 @@ rule generate_pairs:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=1440,
+        mem_mb=growing(3000),
+        runtime=growing(1440),
         gpu=GPU,
         device=DEVICE,
     params:
@@ -83,8 +83,8 @@ rule collect_pairs:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         settings=lambda wildcards: as_json(pairs_of(CONFIG, wildcards.backbone)),
         dataset=[],
@@ -116,8 +116,8 @@ rule invert_pairs:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=1440,
+        mem_mb=growing(3000),
+        runtime=growing(1440),
         gpu=GPU,
         device=DEVICE,
     params:
@@ -170,8 +170,8 @@ rule truncate_pairs:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=1440,
+        mem_mb=growing(3000),
+        runtime=growing(1440),
         gpu=GPU,
         device=DEVICE,
     params:
@@ -219,8 +219,8 @@ rule decode_pairs:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=480,
+        mem_mb=growing(3000),
+        runtime=growing(480),
         gpu=GPU,
         device=DEVICE,
     params:

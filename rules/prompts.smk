@@ -19,8 +19,8 @@ rule write_source:
         "../envs/prompts.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         settings=settings(PROMPTS.source, "rows", "seed"),
     message:
@@ -47,8 +47,8 @@ rule read_source:
         "../envs/prompts.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=settings(PROMPTS.source, "path", "column"),
         world_source=lambda wildcards, input: ["--world-source", input.source] if WORLD_SOURCE else [],
@@ -80,8 +80,8 @@ rule filter_unsafe:
         "../envs/prompts.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=growing(3000),
+        runtime=growing(240),
         gpu=GPU if not SCORED else 0,
         device=DEVICE,
     params:
@@ -113,8 +113,8 @@ rule drop_near_duplicates:
         "../envs/prompts.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         settings=settings(PROMPTS.near_duplicates),
     message:
@@ -145,8 +145,8 @@ rule drop_semantic_duplicates:
         "../envs/prompts.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=growing(3000),
+        runtime=growing(240),
         gpu=GPU,
         device=DEVICE,
     params:
@@ -179,8 +179,8 @@ rule cluster_prompts:
         "../envs/prompts.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         settings=settings(PROMPTS.clusters),
     message:
@@ -208,8 +208,8 @@ rule select_prompts:
         "../envs/prompts.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         settings=settings(PROMPTS.selection),
     message:

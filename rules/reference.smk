@@ -24,8 +24,8 @@ rule cache_reference:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=1440,
+        mem_mb=growing(3000),
+        runtime=growing(1440),
         gpu=GPU,
         device=DEVICE,
     params:

@@ -18,8 +18,8 @@ rule funnel_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         folder=lambda wildcards: f"{CONFIG.results}/prompts",
         truth=lambda wildcards, input: ["--truth", input.truth] if input.truth else [],
@@ -49,6 +49,7 @@ rule main_table:
             suffix=["csv", "md", "tex", "manifest.json"],
         ),
         metrics="<results>/metrics.json",
+        listing="<results>/metrics.manifest.json",
     log:
         "<logs>/tables/main.log",
     benchmark:
@@ -57,8 +58,8 @@ rule main_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folder=lambda wildcards: f"{CONFIG.results}/scores",
         config=table_settings(),
@@ -93,8 +94,8 @@ rule geneval_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folder=lambda wildcards: f"{CONFIG.results}/scores",
         config=table_settings(GENEVAL),
@@ -127,8 +128,8 @@ rule compute_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     message:
         "Making the table of what each run cost"
     shell:
@@ -141,7 +142,7 @@ rule curves:
         code=code("curves"),
     output:
         curves=[f"<results>/curves/{backbone}-{policy}.csv" for backbone, policy in TRAINED],
-        manifest="<results>/tables/curves.manifest.json",
+        manifest="<results>/curves.manifest.json",
     log:
         "<logs>/curves.log",
     benchmark:
@@ -150,8 +151,8 @@ rule curves:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         folder=lambda wildcards: f"{CONFIG.results}/curves",
     message:
@@ -186,7 +187,7 @@ rule report:
         code=code("report"),
     output:
         page=report("<results>/report.html", category="Report"),
-        manifest="<results>/figures/manifest.json",
+        manifests=["<results>/report.manifest.json", "<results>/figures/manifest.json"],
     log:
         "<logs>/report.log",
     benchmark:
@@ -195,8 +196,8 @@ rule report:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         folder=lambda wildcards: CONFIG.results,
         config=report_settings,

@@ -20,8 +20,8 @@ rule train:
         "../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=2880,
+        mem_mb=growing(4000),
+        runtime=growing(2880),
         gpu=GPU,
         device=DEVICE,
         tracker=CONFIG.tracker,

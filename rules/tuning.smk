@@ -14,8 +14,8 @@ rule choose:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         points=points,
     message:
@@ -45,8 +45,8 @@ rule tuning_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     message:
         "Making the table of what tuning tried"
     shell:
@@ -73,8 +73,8 @@ rule budget_table:
         "../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         folder=lambda wildcards: f"{CONFIG.results}/scores",
         config=budget_settings,

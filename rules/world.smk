@@ -30,8 +30,8 @@ rule make_world_part:
         "../envs/world.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=growing(240),
         gpu=GPU,
     params:
         settings=lambda wildcards: json.dumps(WORLD_PARTS[wildcards.part], sort_keys=True),
@@ -59,8 +59,8 @@ rule world_quality:
         "../envs/world.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
         gpu=GPU,
     params:
         world=lambda wildcards: f"{CONFIG.results}/world",
@@ -84,8 +84,8 @@ rule ship_world:
         "../envs/world.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         world=lambda wildcards: f"{CONFIG.results}/world",
     message:

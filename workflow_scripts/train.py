@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pnapo import processes, scripting
+from pnapo import gpus, processes, scripting
 from pnapo.config.schema import Model, Run, Watch
 
 
@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True, type=Path, help="manifest.json of the checkpoint folder")
     arguments = parser.parse_args(argv)
     if arguments.processes > 1 and not processes.launched():
+        if arguments.device != "cpu" and arguments.nodes == 1:
+            gpus.lease(arguments.processes)
         processes.launch(__file__, argv or sys.argv[1:], processes=arguments.processes, nodes=arguments.nodes)
         return
     if processes.launched():

@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-    from pnapo import processes
+    from pnapo import gpus, processes
     from pnapo.training.inputs import finish, prepare
     from pnapo.training.tracker import require
 
@@ -44,6 +44,8 @@ def _train(args: argparse.Namespace) -> None:
     model, run = common.entry(config.models, args.model, "model"), _run(config, args)
     tracker = args.tracker or config.tracker
     require(tracker)
+    if (args.device or config.device) != "cpu":
+        gpus.lease(args.processes)
     device = common.run_models(args, config)
     if processes.launched():
         processes.die_with_parent()

@@ -5,6 +5,7 @@ import re
 import runpy
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,40 @@ def test_a_shell_command_is_one_script_and_nothing_behind_it(rule: str) -> None:
 def test_a_rule_tells_what_it_does_and_needs(rule: str) -> None:
     for directive in ("input", "output", "log", "benchmark", "threads", "resources", "conda", "message", "shell"):
         assert re.search(rf"^    {directive}:", JOBS[rule], flags=re.M), f"{rule} has no {directive}:"
+
+
+@pytest.mark.parametrize("rule", JOBS)
+def test_a_rule_has_more_memory_and_time_in_each_attempt(rule: str) -> None:
+    for name in ("mem_mb", "runtime"):
+        assert re.search(rf"^        {name}=growing\(\d+\),$", JOBS[rule], flags=re.M), f"{rule}: {name}"
+
+
+RETRIED = """
+include: "{helper}"
+rule hungry:
+    output: "out"
+    resources: mem_mb=growing(100), runtime=growing(10)
+    retries: 3
+    shell: "echo {{resources.mem_mb}} {{resources.runtime}} >> asked; test {{resources.mem_mb}} -ge 300 && touch {{output}}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ((), ["100 10", "200 20", "300 30"]),
+        (
+            ("--resources", "mem_mb=150"),
+            ["100 10", "150 20", "150 30", "150 40"],
+        ),  # what the machine has is not exceeded
+        (("--set-resources", "hungry:mem_mb=300"), ["300 10"]),  # what a profile sets stands
+    ],
+)
+def test_a_local_job_that_is_tried_again_has_more(tmp_path: Path, more: tuple[str, ...], asked: list[str]) -> None:
+    (tmp_path / "Snakefile").write_text(RETRIED.format(helper=ROOT / "rules" / "helpers" / "resources.smk"))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--directory", str(tmp_path), *more]
+    subprocess.run(command, cwd=tmp_path, capture_output=True)
+    assert (tmp_path / "asked").read_text().splitlines() == asked
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
