@@ -26,11 +26,7 @@ ENVIRONMENT = {
 def guard(main: Callable[[], None]) -> None:
     """Call `main`; exit with one line on stderr for a UserError (with its status) and for what the system refuses.
 
-<<<<<<< HEAD
-    A traceback comes before the line if PNAPO_DEBUG is set. No secrets are printed, not even in a traceback of our own faults.
-=======
-    A traceback comes before it if PNAPO_DEBUG is set. What is printed holds no secrets, nor do tracebacks of our own faults.
->>>>>>> main
+    A traceback comes before the line if PNAPO_DEBUG is set. No secrets are printed, not even in a traceback of our own.
     """
     try:
         main()

@@ -43,11 +43,7 @@ os.environ[RESULTS] = CONFIG.results  # where a file without a seal is refused
 CARRIERS = (
     "pnapo/artifacts/",
     "pnapo/config/",
-<<<<<<< HEAD
-    *(f"pnapo/{name}.py" for name in ("errors", "gpus", "processes", "refusals", "scripting", "__init__")),
-=======
-    *(f"pnapo/{name}.py" for name in ("errors", "owner", "processes", "refusals", "scripting", "__init__")),
->>>>>>> main
+    *(f"pnapo/{name}.py" for name in ("errors", "gpus", "owner", "processes", "refusals", "scripting", "__init__")),
 )
 
 

@@ -11,7 +11,7 @@ from pnapo.report.marks import put
 from trust.promise import RESULTS
 
 # In the order of docs/reliability.md. Another program: its name here, and its section there.
-PROGRAMS: tuple[str, ...] = ("chaos",)
+PROGRAMS: tuple[str, ...] = ("chaos", "obstacles")
 
 
 def rows(program: str, folder: Path = RESULTS) -> list[tuple[str, str, str, str]]:
