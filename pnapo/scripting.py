@@ -26,7 +26,7 @@ ENVIRONMENT = {
 def guard(main: Callable[[], None]) -> None:
     """Call `main`; exit with one line on stderr for a UserError (with its status) and for what the system refuses.
 
-    A traceback comes before the line if PNAPO_DEBUG is set. No secrets are printed, not even in a traceback of our own.
+    A traceback comes before it if PNAPO_DEBUG is set. No secrets are printed, not even in a traceback of our own faults.
     """
     try:
         main()

@@ -13,9 +13,10 @@ from urllib.parse import unquote
 import pandas as pd
 
 from pnapo.artifacts import read_json, read_manifest, read_table, read_tensors, verify_manifest
-from pnapo.artifacts.manifest import listed_file, owners
+from pnapo.artifacts.manifest import owners
 from pnapo.artifacts.seal import read_seal, seal_problem
 from pnapo.errors import UserError
+from pnapo.provenance import NAME as RECORDS
 from pnapo.refusals import Refused
 
 # By name, so that only what a kind needs is imported. Another kind: one line here, and its function.
@@ -29,6 +30,7 @@ CHECKS = {
 # Results in formats that hold no seal: in a results folder, a manifest must list each. Logs and benchmarks prove nothing.
 TEXTS = (".csv", ".md", ".tex", ".html", ".svg", ".png")
 UNPROVEN = ("logs", "benchmarks")
+EMBEDDINGS = ("prompts", "embeddings.safetensors")  # the only tensors that a rule names
 # What a job writes beside its manifest.json, and no rule names.
 BESIDE = ("compute.json", "timing.json", "cost.json", "images.parquet")
 
@@ -96,8 +98,7 @@ def _described_by(manifest: Path) -> set[Path]:
     """The folder, or the files without suffix, that a manifest is about which cannot be read any more."""
     if manifest.name == "manifest.json":
         return {manifest.parent}
-    name = manifest.name.removesuffix(".json").removesuffix(".manifest")
-    return {manifest.with_name(name), manifest.parent.with_name(name)}  # the curves lie beside the tables
+    return {manifest.with_name(manifest.name.removesuffix(".json").removesuffix(".manifest"))}
 
 
 def results_of(files: Iterable[Path]) -> Path | None:
@@ -121,13 +122,15 @@ def remedy(path: Path, problem: str, results: Path | None = None) -> str:
     except UserError:
         listed = {}
     for name in listed:
-        if problem.startswith(f"{listed_file(path, name)}: "):
+        if problem.startswith(f"{path.parent / name}: "):
             owner = owners(path, name, listed)[0]
     if path.name in BESIDE or path.suffix in (".svg", ".png"):
         owner = path.with_name("manifest.json")
-    elif path.suffix == ".safetensors" and read_seal(path) is None:
+    elif path.suffix == ".safetensors" and read_seal(path) is None and path.parts[-2:] != EMBEDDINGS:
         numbered = path.name.startswith(("shard-", "visit-"))
         owner = path.with_suffix(".json") if numbered else path.with_name("manifest.json")
+    if results and path.absolute() == results / RECORDS:
+        return f"delete {path} and run `snakemake`, which writes it when it has finished"
     return f"delete {owner} and " + (f"run `snakemake -- {owner}`" if results else "make it again")
 
 

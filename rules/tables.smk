@@ -49,6 +49,7 @@ rule main_table:
             suffix=["csv", "md", "tex", "manifest.json"],
         ),
         metrics="<results>/metrics.json",
+        listing="<results>/metrics.manifest.json",
     log:
         "<logs>/tables/main.log",
     benchmark:
@@ -141,7 +142,7 @@ rule curves:
         code=code("curves"),
     output:
         curves=[f"<results>/curves/{backbone}-{policy}.csv" for backbone, policy in TRAINED],
-        manifest="<results>/tables/curves.manifest.json",
+        manifest="<results>/curves.manifest.json",
     log:
         "<logs>/curves.log",
     benchmark:
@@ -186,7 +187,7 @@ rule report:
         code=code("report"),
     output:
         page=report("<results>/report.html", category="Report"),
-        manifest="<results>/figures/manifest.json",
+        manifests=["<results>/report.manifest.json", "<results>/figures/manifest.json"],
     log:
         "<logs>/report.log",
     benchmark:

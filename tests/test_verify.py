@@ -152,7 +152,11 @@ def test_what_nothing_proves_is_named_in_results_and_its_owner_is_to_be_deleted(
     (results / "images").mkdir()
     pd.DataFrame({"a": [1]}).to_parquet(results / "images" / "images.parquet")
     manifest = results / "images" / "manifest.json"
-    first, second = sorted(wrong(results))
+    (results / "prompts").mkdir()
+    embeddings = results / "prompts" / "embeddings.safetensors"
+    embeddings.write_bytes(b"")
+    first, third, second = sorted(wrong(results))
+    assert third.endswith(f"delete {embeddings} and run `snakemake -- {embeddings}`")
     assert "has no seal" in second and second.endswith(f"delete {file} and run `snakemake -- {file}`")
     assert "images.parquet" in first and first.endswith(f"delete {manifest} and run `snakemake -- {manifest}`")
 
@@ -171,24 +175,21 @@ def test_results_without_seals_are_proven_by_a_manifest_beside_them(results, mon
     frame, tables = pd.DataFrame({"run": ["a"], "mean": [0.25]}), results / "tables"
     with monkeypatch.context() as patch:
         patch.setenv("PNAPO_RESULTS", str(results))
-        write_json(results / "metrics.json", {"a": 0.25})
-        write_all(frame, tables / "main.csv", "A caption.", beside=[results / "metrics.json"])
+        write_all(frame, tables / "main.csv", "A caption.")
         write_csv(results / "curves" / "a.csv", frame)
-        write_listing(tables / "curves.manifest.json", "curves", ["../curves/a.csv"])
+        write_listing(results / "curves.manifest.json", "curves", ["curves/a.csv"])
     assert wrong(results) == []
     listing = tables / "main.manifest.json"
-    for file in (tables / "main.csv", tables / "main.tex", results / "metrics.json"):
+    for file in (tables / "main.csv", tables / "main.tex"):
         data = file.read_bytes()
         file.write_bytes(data.replace(b"a", b"b"))
         (line,) = wrong(results)
         assert line.startswith(f"{file}: its content is not what") and f"delete {listing} and" in line
         file.write_bytes(data)
     listing.write_text(listing.read_text().replace("sha256", "sha257"))
-    (tables / "curves.manifest.json").write_text("")
-    assert {line.partition(": ")[0] for line in wrong(results)} == {
-        *(str(tables / f"{name}.manifest.json") for name in ("main", "curves")),
-        str(results / "metrics.json"),
-    }
+    (results / "curves.manifest.json").write_text("")
+    named = {line.partition(": ")[0] for line in wrong(results)}
+    assert named == {str(listing), str(results / "curves.manifest.json")}
     monkeypatch.setenv("PNAPO_RESULTS", str(results))
     listing.unlink()
     with pytest.raises(UserError, match=r"main\.manifest\.json: no such file"):

@@ -24,7 +24,7 @@ LABORATORY = ("tuning", "budget", "claims", "lab")  # left out of a quick try
 HERE = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
 THERE = {"LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "4711"}
 CHECKPOINT = "runs/sd3/pnapo_both-s0"
-LABELS, SCORES = "pairs/sd3/labels/hps.parquet", "scores/sd3/base/heldout/hps.parquet"
+LABELS = "pairs/sd3/labels/hps.parquet"
 
 # Bounds of rounding on one machine, ten times what was measured or more.
 LATENT = 1e-4  # of latents, whose standard deviation is about 1
@@ -84,6 +84,14 @@ def clean_runs(folder: Path, small: bool) -> tuple[Project, list[Promise]]:
     return here, [same]
 
 
+def again(here: Project, folder: Path, change: str, target: str) -> Project:
+    """A copy in which a target is made again with a change of the configuration, as is what the change touches."""
+    made = here.fork(folder)
+    (made.folder / "results" / target).unlink()
+    made.run("--cores", "2", "--config", change, "--", f"results/{target}", **HERE)
+    return made
+
+
 def plain(here: Project, folder: Path) -> Promise:
     """The same from processes that start from nothing."""
     project = Project(folder / "plain", here.folder / "config.yaml")
@@ -96,31 +104,35 @@ def plain(here: Project, folder: Path) -> Promise:
 
 def shards(here: Project, folder: Path) -> Promise:
     """Three shards in place of two."""
-    other = here.fork(folder / "shards")
-    other.run("--cores", "2", "--config", "pairs={shards: 3}", "--", f"results/{LABELS}", **HERE)
+    from pnapo.pairs.store import shard_manifests
+
+    other = again(here, folder / "shards", "pairs={shards: 3}", LABELS)
     (noise, latent, images), theirs = tensors(here), tensors(other)
+    numbers = [len(shard_manifests(pair_set(project))) for project in (here, other)]
     same = all(map(equal, (noise, latent, images), theirs)) and same_file(here, other, LABELS)
     title = "The number and size of shards changes no noise, no latent, no image and no label"
-    return Promise(title, f"{len(images)} images in 2 and in 3 shards: {'equal' if same else 'different'}", same)
+    told = f"{len(images)} images in {numbers[0]} and in {numbers[1]} shards: {'equal' if same else 'different'}"
+    return Promise(title, told, same and numbers == [2, 3])
 
 
 def batches(here: Project, folder: Path) -> list[Promise]:
     """Five images at once in place of sixteen; then seven scores at once in place of 64."""
     import numpy as np
 
-    other = here.fork(folder / "batches")
-    other.run("--cores", "2", "--config", "pairs={batch: 5}", "--", f"results/{LABELS}", **HERE)
+    from pnapo.pairs.store import read_pairs_manifest
+
+    other = again(here, folder / "batches", "pairs={batch: 5}", LABELS)
     (noise, latent, images), (noise_5, latent_5, images_5) = tensors(here), tensors(other)
     apart = np.abs(latent - latent_5).max()
     levels = np.abs(images.astype(int) - images_5)
     share = (levels > 0).mean()
-    told = f"latents {apart:.1e} apart, {100 * share:.2g} % of grey levels by up to {levels.max()}"
-    holds = equal(noise, noise_5) and apart <= LATENT and levels.max() <= GREY and share <= SHARE
+    sizes = [read_pairs_manifest(pair_set(project))["settings"]["batch"] for project in (here, other)]
+    told = f"{sizes[0]} and {sizes[1]}: latents {apart:.1e} apart, {100 * share:.2g} % of grey levels by up to {levels.max()}"
+    holds = sizes == [16, 5] and equal(noise, noise_5) and apart <= LATENT and levels.max() <= GREY and share <= SHARE
     title = (
         f"Images made 5 or 16 at once differ by rounding: latents by {LATENT:g}, {100 * SHARE:g} % of values by {GREY}"
     )
-    scored = here.fork(folder / "scoring")
-    scored.run("--cores", "2", "--config", "rewards={hps: {batch: 7}}", "--", f"results/{LABELS}", **HERE)
+    scored = again(here, folder / "scoring", "rewards={hps: {batch: 7}}", LABELS)
     ours, theirs = labels(here), labels(scored)
     columns = ["score_0", "score_1"]
     by = float(np.abs(ours[columns].to_numpy() - theirs[columns].to_numpy()).max())
@@ -136,11 +148,11 @@ def processes(here: Project, folder: Path) -> Promise:
 
     from pnapo.artifacts import read_tensors
 
-    other, name = here.fork(folder / "processes"), "pytorch_lora_weights.safetensors"
+    target, name = f"{CHECKPOINT}/manifest.json", "pytorch_lora_weights.safetensors"
+    other = here.fork(folder / "processes")
     for file in (other.folder / "results" / CHECKPOINT).glob("*"):
         file.unlink()
-    target = f"results/{CHECKPOINT}/manifest.json"
-    other.run("--cores", "2", "--set-resources", "train:processes=2", "--", target, **HERE)
+    other.run("--cores", "2", "--set-resources", "train:processes=2", "--", f"results/{target}", **HERE)
     ours, theirs = (read_tensors(p.folder / "results" / CHECKPOINT / name) for p in (here, other))
     one, two = (np.concatenate([t[key].float().numpy().ravel() for key in sorted(ours)]) for t in (ours, theirs))
     apart = float(np.linalg.norm(one - two) / np.linalg.norm(one))
@@ -148,19 +160,21 @@ def processes(here: Project, folder: Path) -> Promise:
     return Promise(title, f"{len(one):,} weights, {apart:.1e} of their length apart", apart <= WEIGHT)
 
 
+def pair_set(project: Project) -> Path:
+    return project.folder / "results/pairs/sd3/manifest.json"
+
+
 def tensors(project: Project) -> list:
     """Noise and latents [N, S, C, h, w] and images [N·S, H, W, 3] of a project's pairs."""
     import numpy as np
 
     from pnapo.pairs.images import images_of
-    from pnapo.pairs.store import PairSet
+    from pnapo.pairs.layout import images_name
+    from pnapo.pairs.store import PairSet, shard_manifests
 
-    folder = project.folder / "results/pairs/sd3"
-    pairs = PairSet.open(folder / "manifest.json")
-    count = len(list((folder / "samples").glob("*.json")))
-    shards = max({path.parent.name.rpartition("-")[2] for path in (folder / "images").glob("*/manifest.json")})
-    images = images_of(folder / "manifest.json", sorted((folder / "images").glob(f"*-of-{shards}/manifest.json")))
-    assert count and len(images)
+    manifest = pair_set(project)
+    pairs, count = PairSet.open(manifest), len(shard_manifests(manifest))
+    images = images_of(manifest, [manifest.parent / images_name(k, count) / "manifest.json" for k in range(count)])
     rows = range(len(pairs))
     return [pairs.noise(rows).numpy(), pairs.latent(rows).numpy(), np.stack(list(images))]
 

@@ -27,11 +27,16 @@ class Project:
         shutil.copy(config, folder / "config.yaml")
         (folder / "assets").symlink_to(ROOT / "assets")
 
+    @classmethod
+    def there(cls, folder: Path) -> "Project":
+        """A project that was made before."""
+        found = object.__new__(cls)
+        found.folder = folder
+        return found
+
     def fork(self, folder: Path) -> "Project":
         """A copy with everything that was made."""
-        made = object.__new__(Project)
-        made.folder = Path(shutil.copytree(self.folder, folder, symlinks=True))
-        return made
+        return Project.there(Path(shutil.copytree(self.folder, folder, symlinks=True)))
 
     def start(self, *arguments: str, **changed: str) -> subprocess.Popen:
         """Start Snakemake here in a process group of its own, its output added to screen.txt, with a changed environment."""

@@ -60,7 +60,7 @@ def html(text: str, mark: str, script: str = "") -> Iterator[str]:
             if name.startswith("on") or mark in name or not re.fullmatch(r"[\w:.-]+", name):
                 yield f"an attribute {name} of {tag}"
             address = name in ("href", "src", "xlink:href", "action", "srcdoc", "formaction", "data")
-            if address and not re.match(r"#|data:image/png;base64,|data:,$", value or ""):
+            if address and not re.match(r"#|data:image/(png|jpeg);base64,|data:,$", value or ""):
                 yield f"an address {value!r}"
             if name == "style" and re.search(r"url\(|expression|@import", value or ""):
                 yield f"a style {value!r}"

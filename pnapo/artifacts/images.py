@@ -179,7 +179,26 @@ class Images:
 
     def map(self, work: Callable[[np.ndarray], Made]) -> Iterator[Made]:
         """`work(pixels)` of every image, in order, done by threads somewhat before it is asked for."""
-        return in_threads(lambda png: work(decode_png(png)), self.encoded())
+
+        def one(found: tuple[int, bytes]) -> Made:
+            try:
+                pixels = decode_png(found[1])
+            except (*BROKEN, TypeError) as error:
+                place = self._place(found[0])
+                raise UserError(f"{place}: not a readable image ({why_broken(error)}); make the images again") from None
+            return work(pixels)
+
+        return in_threads(one, enumerate(self.encoded()))
+
+    def _place(self, number: int) -> str:
+        """File and row of an image."""
+        for manifest in self._manifests:
+            file = Path(manifest).with_name(FILE)
+            count = pq.read_metadata(file).num_rows
+            if number < count:
+                break
+            number -= count
+        return f"{file}, row {number}"
 
     def encoded(self) -> Iterator[bytes]:
         """Every image as the PNG that it is stored as."""

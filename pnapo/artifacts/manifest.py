@@ -36,7 +36,7 @@ def write_manifest(
     path = path if path.suffix == ".json" else path / NAME
     listed = {}
     for name in sorted(files):
-        file = listed_file(path, name)
+        file = path.parent / name
         listed[name] = {"sha256": sha256(file), "bytes": file.stat().st_size}
         if file.suffix == ".parquet":
             listed[name]["footer"] = _footer(file)
@@ -73,13 +73,9 @@ def read_manifest(path: Path | str, kind: str | None = None) -> dict[str, Any]:
 
 def is_inside(name: Any) -> bool:
     """Whether a name from a file is that of a path below a folder: relative, and never up."""
-    return (
-        isinstance(name, str)
-        and "\0" not in name
-        and bool(name)
-        and not Path(name).is_absolute()
-        and ".." not in Path(name).parts
-    )
+    if not isinstance(name, str) or not name or "\0" in name:
+        return False
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def verify_manifest(path: Path | str, kind: str | None = None) -> list[str]:
@@ -153,11 +149,6 @@ def owners(path: Path | str, name: str, listed: Container[str]) -> list[Path]:
     return [*([Path(path).parent / pair[0]] if all(one in listed for one in pair) else []), Path(path)]
 
 
-def listed_file(manifest: Path, name: str) -> Path:
-    """The path of a file that a manifest lists, without `..`."""
-    return Path(os.path.normpath(manifest.parent / name)) if ".." in name else manifest.parent / name
-
-
 def write_listing(path: Path | str, kind: str, files: Sequence[str]) -> Path:
     """Write the manifest of results in formats that hold no seal (CSV, Markdown, a page): hashes alone."""
     return write_manifest(path, kind, {}, files, packages=())
@@ -179,7 +170,7 @@ def require_listed(table: Path | str) -> None:
 
 
 def _problem(manifest: Path, name: str, entry: Mapping[str, Any], digest: Callable[[Path], str] | None) -> str | None:
-    file = listed_file(manifest, name)
+    file = manifest.parent / name
     if not file.is_file():
         return f"{file}: missing"
     if file.stat().st_size != entry["bytes"]:

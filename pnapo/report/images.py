@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont
 
+from pnapo.artifacts.images import BROKEN
 from pnapo.errors import UserError
 from pnapo.text import printable
 
@@ -28,7 +29,7 @@ def open_picture(png: bytes) -> Image.Image:
     """The picture of PNG bytes, RGB."""
     try:
         return Image.open(io.BytesIO(png)).convert("RGB")
-    except (UnidentifiedImageError, OSError):
+    except BROKEN:
         raise UserError("a stored image is not a readable PNG; make the images again") from None
 
 

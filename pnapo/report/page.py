@@ -1,13 +1,12 @@
 """Build the report: the page, and every figure as a file of its own."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pnapo.artifacts import atomic_path, write_listing, write_text
+from pnapo.artifacts import atomic_path, listing_of, write_listing, write_text
 from pnapo.config import Config, networks
 from pnapo.report import frames, sections
 from pnapo.report.budget import budget_plots
@@ -92,7 +91,7 @@ def _context(results: Results) -> dict[str, Any]:
 
 
 def build(results_folder: Path | str, config: Config, out: Path | str) -> None:
-    """Write the report to `out`, and its figures to R/figures (which then holds nothing else but the manifest of all).
+    """Write the report to `out`, and its figures to R/figures (which then holds nothing else but their manifest).
 
     Raises UserError that names the first missing or damaged file; then nothing of the page is written.
     """
@@ -125,4 +124,5 @@ def build(results_folder: Path | str, config: Config, out: Path | str) -> None:
         if old.suffix in (".svg", ".png") and old.name not in current:
             old.unlink()
     write_text(out, page)
-    write_listing(folder / "manifest.json", "report", [os.path.relpath(out, folder), *sorted(current)])
+    write_listing(folder / "manifest.json", "figures", sorted(current))
+    write_listing(listing_of(out), "report", [Path(out).name])

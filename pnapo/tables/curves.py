@@ -18,12 +18,12 @@ def write_curves(runs: Iterable[Path], out: Path, listing: Path) -> None:
     `listing` is their manifest. Columns as logged: step, loss, implicit_accuracy, margin, errors, β, gradient norm, learning
     rate. Raises UserError that names a missing or damaged log.
     """
-    names: list[str] = []
+    found = {}  # of all runs, before anything is written
     for given in runs:
         folder = given.parent if given.is_file() else given
         require_intact(folder / "manifest.json", "checkpoint", only=[LOG])
         rows = [json.loads(line) for line in (folder / LOG).read_text("utf-8").splitlines()]
-        name = f"{folder.parent.name}-{folder.name}.csv"
-        write_csv(out / name, pd.DataFrame(rows))
-        names.append(os.path.relpath(out / name, listing.parent))
-    write_listing(listing, "curves", names)
+        found[f"{folder.parent.name}-{folder.name}.csv"] = pd.DataFrame(rows)
+    for name, table in found.items():
+        write_csv(out / name, table)
+    write_listing(listing, "curves", [os.path.relpath(out / name, listing.parent) for name in found])

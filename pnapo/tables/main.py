@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pnapo.artifacts import write_json
+from pnapo.artifacts import listing_of, write_json, write_listing
 from pnapo.config.schema import Statistics
 from pnapo.tables.pivot import main_caption, main_grids
 from pnapo.tables.published import KEY
@@ -132,8 +132,9 @@ def write_main(tables: MainTables, expected: Expected, out: Path, means: Path) -
         "extremes.",
     )
     caption = main_caption(confidence, expected.scored_by, tables.main["metric"].unique())
+    write_all(tables.main, out, caption, grids=main_grids(rounded(tables.main)))
     write_json(means, metrics(tables.main))
-    write_all(tables.main, out, caption, grids=main_grids(rounded(tables.main)), beside=[means])
+    write_listing(listing_of(means), "metrics", [means.name])
 
 
 def metrics(main: pd.DataFrame) -> dict[str, dict[str, dict[str, dict[str, float]]]]:

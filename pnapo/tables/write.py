@@ -4,7 +4,6 @@ CSV has 6 significant digits, so that its bytes do not hang on the order of a su
 names) is escaped for each format.
 """
 
-import os
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -169,10 +168,8 @@ def write_all(
     caption: str,
     formats: Mapping[str, Format] | None = None,
     grids: Sequence[Grid] | None = None,
-    beside: Sequence[Path] = (),
 ) -> None:
-    """Write `csv_path` and, beside it, the .md and .tex; each whole or not at all. Then their manifest, which also lists
-    the files `beside`.
+    """Write `csv_path` and, beside it, the .md and .tex; each whole or not at all. Then their manifest.
 
     `formats` says how a column's values are shown (column -> ".3f", or a function); `grids` replaces the frame as it is
     by other views of it in .md and .tex. The caption is plain text.
@@ -183,4 +180,4 @@ def write_all(
     write_text(path.with_suffix(".tex"), latex(grids, caption, path.stem))
     write_csv(path, rounded(frame))
     names = [f"{path.stem}{suffix}" for suffix in (".csv", ".md", ".tex")]
-    write_listing(listing_of(path), "table", [*names, *(os.path.relpath(file, path.parent) for file in beside)])
+    write_listing(listing_of(path), "table", names)

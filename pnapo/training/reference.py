@@ -166,4 +166,6 @@ def read_visit(manifest: Path, wanted: dict[str, Any]) -> tuple[int, dict[int, f
             )
     (name,) = found["files"]
     tensors = read_tensors(Path(manifest).parent / name)
-    return found["settings"]["visit"], dict(zip(tensors["keys"].flatten().tolist(), tensors["errors"].flatten()))
+    return found["settings"]["visit"], dict(
+        zip(tensors["keys"].flatten().tolist(), tensors["errors"].flatten().tolist())
+    )

@@ -66,6 +66,10 @@ def broken(raw, keys, value):
         ("metrics.hps.testsets", ["heldot"], "did you mean heldout?"),
         ("metrics.geneval.detector", None, "needs a detector"),
         ("models", 3, "must hold `setting: value` lines"),
+        ("results", "a{x}", "results: 'a{x}' has a brace, which Snakemake takes for a wildcard"),
+        ("prompts.source.path", "{input}.csv", "prompts.source.path: '{input}.csv' has a brace"),
+        ("models.sd3.path", "a\nb", "models.sd3.path: 'a\\nb' begins with - or has characters"),
+        ("results", "--help", "results: '--help' begins with -"),
     ],
 )
 def test_a_mistake_is_named_with_its_remedy(raw, keys, value, said):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pnapo.artifacts import read_json, read_manifest, write_json, write_manifest
-from pnapo.artifacts.manifest import is_inside
+from pnapo.artifacts.manifest import LISTINGS, is_inside
 from pnapo.errors import UserError
 from pnapo.pairs.store import read_pairs_manifest
 
@@ -17,11 +17,17 @@ OUTSIDE = ["../secret", "a/../../secret", "/etc/passwd", "..", "", "a\0b"]
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_manifest_lists_no_file_outside_its_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret").write_text("secret")
-    entry = {"bytes": 6, "sha256": "x" * 64}
-    write_json(tmp_path / "in" / "manifest.json", {"kind": "notes", "settings": {}, "files": {name: entry}})
+    manifest = {"kind": "notes", "settings": {"a": 1}, "files": {name: {"bytes": 6, "sha256": "x" * 64}}}
+    write_json(tmp_path / "in" / "manifest.json", manifest)
     with pytest.raises(UserError, match="is not a file of its folder"):
         read_manifest(tmp_path / "in" / "manifest.json")
     assert is_inside("samples/a..b.json") and not is_inside(name)
+    write_json(tmp_path / "in" / "manifest.json", manifest | {"kind": LISTINGS[0]})
+    if name == "../secret":  # a listing of tables vouches for what lies beside their folder, too
+        read_manifest(tmp_path / "in" / "manifest.json")
+    else:
+        with pytest.raises(UserError, match="is not a file of its folder"):
+            read_manifest(tmp_path / "in" / "manifest.json")
 
 
 def test_a_pair_set_reads_no_shard_that_it_does_not_list(tmp_path: Path) -> None:

@@ -106,7 +106,8 @@ def test_nasty_prompts_survive_as_text(build, nasty):
 def test_same_bytes_twice_and_no_stale_figures(build, results):
     first = build()
     figures = {p.name: p.read_bytes() for p in (results / "figures").glob("*.*g")}
-    assert verify_manifest(results / "figures" / "manifest.json", "report") == []
+    assert verify_manifest(results / "figures" / "manifest.json", "figures") == []
+    assert verify_manifest(results / "report.manifest.json", "report") == []
     (results / "figures" / "metrics-old-run.svg").write_text("<svg/>")
     assert build("again.html") == first
     assert {p.name: p.read_bytes() for p in (results / "figures").glob("*.*g")} == figures
@@ -122,7 +123,10 @@ def test_same_bytes_twice_and_no_stale_figures(build, results):
             r"pnapo-s1.*16 bytes instead",
         ),
         (lambda r: write_csv(r / "tables" / "main.csv", pd.DataFrame({"a": [1]})), r"main\.csv: \d+ bytes instead of"),
-        (lambda r: (r / "images/sd3/base/geneval/images.parquet").write_bytes(b"PAR1"), r"base/geneval.*damaged"),
+        (
+            lambda r: (r / "images/sd3/base/geneval/images.parquet").write_bytes(b"PAR1"),
+            r"base/geneval.*4 bytes instead",
+        ),
         (lambda r: (r / "testsets/freeform.parquet").unlink(), r"freeform\.parquet: no such file"),
     ],
 )

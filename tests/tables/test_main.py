@@ -110,7 +110,7 @@ def test_script_writes_the_same_bytes_twice(scores, script, tmp_path):
         run_script(script, scores, tmp_path / name / "main.csv")
     files = sorted(p.name for p in (tmp_path / "one").iterdir())
     tables = [f"{t}.{k}" for t in ("comparisons", "main", "seeds") for k in ("csv", "md", "tex", "manifest.json")]
-    assert files == sorted([*tables, "means.json"])
+    assert files == sorted([*tables, "means.json", "means.manifest.json"])
     main, means = pd.read_csv(tmp_path / "one" / "main.csv"), read_json(tmp_path / "one" / "means.json")
     for row in main.itertuples():
         assert means[row.backbone][row.run][row.testset][row.metric] == pytest.approx(row.mean, rel=1e-4)

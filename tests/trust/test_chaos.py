@@ -17,7 +17,7 @@ def wild(tmp_path):
     """A project in which two scripts have made something; its command is whatever a test says."""
     made = object.__new__(Disturbed)
     made.folder = tmp_path
-    (tmp_path / "snakemake.txt").write_text("what it said")
+    (tmp_path / "screen.txt").write_text("what it said")
     for output, script in (("results/a/manifest.json", "make"), ("results/b.csv", "count")):
         record = {"shellcmd": f"python workflow_scripts/{script}.py --out {output}"}
         file = tmp_path / ".snakemake" / "metadata" / urlsafe_b64encode(output.encode()).decode()

@@ -3,11 +3,12 @@
 A check returns what does not fit as one line, from the setting on, or None.
 """
 
-from pnapo.config.checks import data, guidance, lab, measuring, runs
+from pnapo.config.checks import data, guidance, lab, measuring, paths, runs
 from pnapo.config.schema import Config
 
 # In this order: the first thing that does not fit is said.
 CHECKS = (
+    paths.check_paths,
     data.check_backbones,
     data.check_prompts,
     data.check_shards,
