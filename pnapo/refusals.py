@@ -156,7 +156,10 @@ def _free(path: Path | str) -> str:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+    unit, power = next(
+        (unit, power) for unit, power in (("GB", 9), ("MB", 6), ("kB", 3)) if count >= 10**power or power == 3
+    )
+    return f"{count / 10**power:.1f} {unit}"
 
 
 def _full() -> str | None:

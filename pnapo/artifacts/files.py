@@ -42,12 +42,16 @@ def atomic_path(final: Path | str) -> Iterator[Path]:
         with open(temporary, "wb") as handle:
             try:
                 os.utime(temporary, (0, 0))  # whoever writes it changes that
-                yield temporary
+                try:
+                    yield temporary
+                except Exception:  # of a library that may not tell why
+                    os.fsync(handle.fileno())
+                    raise
                 os.fsync(handle.fileno())
-                with open(temporary, "rb") as written:  # safetensors replaces the file by another
-                    os.fsync(written.fileno())
-                    if not os.fstat(written.fileno()).st_mtime:
-                        raise FileNotFoundError(errno.ENOENT, "nobody has written it", str(final))
+                if not os.path.samestat(os.fstat(handle.fileno()), os.stat(temporary)):
+                    raise RuntimeError(f"{final}: was replaced while it was written; write it in place")
+                if not os.fstat(handle.fileno()).st_mtime:
+                    raise FileNotFoundError(errno.ENOENT, "nobody has written it", str(final))
                 os.replace(temporary, final)
             finally:
                 temporary.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pnapo.errors import UserError
-from pnapo.refusals import raise_refused
+from pnapo.refusals import about, raise_refused
 from pnapo.text import one_line, redacted
 
 
@@ -31,7 +31,16 @@ def guarded(load: Callable[[], Any], what: str) -> Any:
         raise
     except Exception as error:
         raise_refused(error, what)
+        _require_readable(Path(what))
         raise UserError(f"{what}: cannot be loaded ({reason(error)})") from error
+
+
+def _require_readable(folder: Path) -> None:
+    """Raise Refused for a file in a folder that the system does not let be opened: safetensors calls it missing."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_file():
+            with about(path), open(path, "rb"):
+                pass
 
 
 def from_folder(component: type, folder: Path | str, **keywords: Any) -> Any:

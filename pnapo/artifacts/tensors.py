@@ -15,6 +15,14 @@ from pnapo.refusals import about, raise_refused
 if TYPE_CHECKING:
     import torch
 
+# Types by their names here and in a file, in the order in which safetensors lays them out: large ones first.
+_KINDS = {
+    **{"uint64": "U64", "int64": "I64", "float64": "F64", "complex64": "C64"},
+    **{"float32": "F32", "uint32": "U32", "int32": "I32"},
+    **{"bfloat16": "BF16", "float16": "F16", "uint16": "U16", "int16": "I16"},
+    **{"float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2", "int8": "I8", "uint8": "U8", "bool": "BOOL"},
+}
+
 
 def write_tensors(
     path: Path | str,
@@ -27,12 +35,10 @@ def write_tensors(
 
     `seal` is for a file that no manifest lists; whoever reads it calls `require_seal` first.
     """
-    from safetensors.torch import save_file
-
-    metadata = {**(metadata or {}), **({KEY: blank(path)} if seal else {})}
-    with (sealed_path if seal else atomic_path)(path) as temporary:
-        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, metadata or None)
-        _sort_header(temporary)
+    layout = {name: (value.dtype, value.shape) for name, value in tensors.items()}
+    with tensor_writer(path, layout, metadata, seal=seal) as put:
+        for name, value in tensors.items():
+            put(name, 0, value)
 
 
 @contextmanager
@@ -45,18 +51,23 @@ def tensor_writer(
 ) -> Iterator[Callable[[str, int, "torch.Tensor"], None]]:
     """Write tensors of these types and shapes part by part, so that a file may be larger than the memory; atomically.
 
+    The bytes are those of safetensors, but for the order of the metadata, which it changes from call to call. It is not used,
+    because it does not tell of what a network disk could not keep.
+
     `put(name, row, part)` writes rows from `row` on; `seal` is that of `write_tensors`. Raises RuntimeError if a row was not
     put, or more than once.
     """
     import torch
 
+    order = list(_KINDS)
+    kinds = {name: str(dtype).removeprefix("torch.") for name, (dtype, _) in layout.items()}
     metadata = {**(metadata or {}), **({KEY: blank(path)} if seal else {})}
-    kinds = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
     header: dict = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
-    end, missing = 0, {name: shape[0] for name, (_, shape) in layout.items()}
-    for name, (dtype, shape) in sorted(layout.items(), key=lambda entry: (-entry[1][0].itemsize, entry[0])):
+    end, missing = 0, {name: _rows(shape) for name, (_, shape) in layout.items()}
+    for name in sorted(layout, key=lambda name: (order.index(kinds[name]), name)):
+        dtype, shape = layout[name]
         start, end = end, end + prod(shape) * dtype.itemsize
-        header[name] = {"dtype": kinds[dtype], "shape": list(shape), "data_offsets": [start, end]}
+        header[name] = {"dtype": _KINDS[kinds[name]], "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text = text.ljust(-(-len(text) // 8) * 8)
     with (sealed_path if seal else atomic_path)(path) as temporary, open(temporary, "wb") as handle:
@@ -66,10 +77,10 @@ def tensor_writer(
             dtype, shape = layout[name]
             if part.dtype != dtype or part.shape[1:] != tuple(shape[1:]):
                 raise RuntimeError(f"{path}: {name} takes {dtype} {list(shape)}, not {part.dtype} {list(part.shape)}")
-            missing[name] -= len(part)
+            missing[name] -= _rows(part.shape)
             first = header[name]["data_offsets"][0] + row * prod(shape[1:]) * dtype.itemsize
             handle.seek(8 + len(text) + first)
-            handle.write(part.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+            handle.write(part.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
 
         yield put
         if any(missing.values()) or handle.seek(0, 2) != 8 + len(text) + end:
@@ -85,18 +96,9 @@ def write_checkpoint(path: Path | str, value: object) -> None:
         torch.save(value, handle)
 
 
-def _sort_header(path: Path) -> None:
-    """Put the metadata of a file in order, in place: safetensors writes it in an order that changes from call to call."""
-    with open(path, "r+b") as handle:
-        size = int.from_bytes(handle.read(8), "little")
-        header = json.loads(handle.read(size))
-        if "__metadata__" in header:
-            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        # The same keys and values take the same room, so the tensors behind stay where they are.
-        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-        assert len(text) <= size, path
-        handle.seek(8)
-        handle.write(text.ljust(size))
+def _rows(shape: Sequence[int]) -> int:
+    """Rows of a tensor; a single number counts as one."""
+    return shape[0] if shape else 1
 
 
 def read_tensors(path: Path | str) -> dict[str, "torch.Tensor"]:

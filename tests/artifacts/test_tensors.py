@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pnapo.artifacts import read_metadata, read_tensors, tensor_writer, write_tensors
 from pnapo.errors import UserError
@@ -54,6 +55,18 @@ def test_a_damaged_or_missing_file_is_named(tmp_path, read, length):
         read(file)
     expected = "no such file" if length is None else "damaged tensor file"
     assert str(error.value).startswith(f"{file}: {expected}") and "\n" not in str(error.value)
+
+
+def test_the_bytes_are_those_of_safetensors(tmp_path):
+    """Every type that it knows, and a single number; with one entry of metadata it has no order to change."""
+    kinds = ["uint64", "int64", "float64", "complex64", "float32", "uint32", "int32", "bfloat16", "float16", "uint16"]
+    kinds += ["int16", "int8", "uint8", "bool", "float8_e4m3fn", "float8_e5m2"]
+    tensors = {f"{n % 3} {kind}": torch.ones(n % 4, 3).to(getattr(torch, kind)) for n, kind in enumerate(kinds)}
+    for content in (TENSORS, {**tensors, "number": torch.tensor(3.0), "größe": torch.zeros(2)}, {}):
+        content = {name: value.detach().contiguous() for name, value in content.items()}
+        save_file(content, tmp_path / "theirs.safetensors", {"format": "pt"})
+        write_tensors(tmp_path / "ours.safetensors", content, {"format": "pt"})
+        assert (tmp_path / "ours.safetensors").read_bytes() == (tmp_path / "theirs.safetensors").read_bytes()
 
 
 LAYOUT = {"rows": (torch.bfloat16, (5, 2, 3)), "others": (torch.float32, (2, 3)), "z": (torch.float32, (0, 4))}
