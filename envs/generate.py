@@ -25,7 +25,7 @@ UNSEEN = {
 UNUSED = {
     "tables": (
         *("pnapo/scripting.py", "pnapo/objectives/paths.py"),
-        *("pnapo/artifacts/tensors.py", "pnapo/artifacts/pretrained.py"),
+        *(f"pnapo/artifacts/{name}.py" for name in ("tensors", "pretrained", "parts", "images")),
     )
 }
 PYTHON = "3.11"

@@ -4,7 +4,7 @@ The one place that uses a network; everything else reads local files. What was b
 hashes, and a later fetch of the same must bring the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,8 @@ def _from_hub(wanted: Download, log: Callable[[str], None]) -> Path:
             raise UserError(f"{wanted.repo}: lists {strange!r}, which is not a file of its folder; nothing was brought")
         _same_commit(wanted, found.sha)
         hashes = _expected(wanted, chosen)
+        there = {name for name in hashes if (folder / name).is_file()}
+        _require(folder, there, hashes)  # before the hub's library brings what it finds changed again, and says nothing
         size = sum(sibling.size or 0 for sibling in chosen)
         log(f"{wanted.repo} at {found.sha}: {len(chosen)} files, {size / 1e9:.2f} GB, into {folder}")
         snapshot_download(
@@ -89,11 +91,18 @@ def _from_hub(wanted: Download, log: Callable[[str], None]) -> Path:
     except (errors.HTTPError, errors.LocalEntryNotFoundError, OSError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UserError(f"{wanted.repo}: {reason}; {LATER}") from None
-    for name, digits in hashes.items():
-        if not (have := sha256(folder / name)).startswith(digits):
-            raise UserError(f"{folder / name}: has SHA-256 {have}, but {digits} is asked for; delete it and run again")
+    _require(folder, set(hashes) - there, hashes)
     recorded = {name: getattr(wanted, name) for name in ("repo", "kind", "revision", "files")} | {"commit": found.sha}
     return write_manifest(record_of(wanted), "download", recorded, [sibling.rfilename for sibling in chosen])
+
+
+def _require(folder: Path, names: Iterable[str], hashes: Mapping[str, str]) -> None:
+    """Raises UserError that names the first of these files which has not the hash that it should have."""
+    for name in sorted(names):
+        if not (have := sha256(folder / name)).startswith(hashes[name]):
+            raise UserError(
+                f"{folder / name}: has SHA-256 {have}, but {hashes[name]} is asked for; delete it and run again"
+            )
 
 
 def _same_commit(wanted: Download, commit: str) -> None:

@@ -194,9 +194,13 @@ def test_a_branch_that_moved_is_not_taken_for_what_was_fetched(fetch, hub, tmp_p
     assert fetch(files=["config.json", "README.md"], revision=COMMIT)[1] == 0  # another revision is another wish
 
 
-def test_a_damaged_file_in_the_cache_is_named(fetch, tmp_path):
+@pytest.mark.parametrize("later", [0, 60])  # seconds; the hub's library brings a file again that was changed since
+def test_a_damaged_file_in_the_cache_is_named(fetch, tmp_path, later):
     assert fetch(files=["whole.ckpt"])[1] == 0
-    (tmp_path / "model" / "whole.ckpt").write_bytes(b"y" * 99)
+    file = tmp_path / "model" / "whole.ckpt"
+    when = file.stat().st_mtime + later
+    file.write_bytes(b"y" * 99)
+    os.utime(file, (when, when))
     assert error_of(fetch(files=["whole.ckpt"])).startswith(f"error: {tmp_path}/model/whole.ckpt: has SHA-256 ")
 
 

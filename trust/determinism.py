@@ -30,7 +30,7 @@ LABELS = "pairs/sd3/labels/hps.parquet"
 LATENT = 1e-4  # of latents, whose standard deviation is about 1
 GREY, SHARE = 1, 0.01  # grey levels, of how many of the values
 SCORE = 1e-5  # of raw scores, cosines
-WEIGHT = 1e-2  # of trained weights: length of the difference over that of the weights
+WEIGHT = 1e-3  # of trained weights: length of the difference over that of the weights
 
 
 def configuration(folder: Path, small: bool) -> Path:

@@ -19,6 +19,8 @@ from trust.promise import Promise, record, seeded
 
 PACKAGES = Path(".cache/fuzz")  # where `make trust` puts atheris
 SLOW = 5  # seconds of CPU that an input may take
+NAMES = {"config": "a configuration", "prompts": "a prompt list", "manifest": "a manifest", "labels": "a label table"}
+NAMES |= {"shard_manifest": "a shard's manifest", "shard": "a shard"}
 STUCK = 60  # seconds after which it hangs
 HANG = 70  # exit status
 
@@ -138,7 +140,7 @@ def main() -> None:
             for line in found:
                 print(f"  {line}", flush=True)
             figure = f"{tried:,} inputs from seed {args.seed} on, {len(found)} findings"
-            text = f"a {name.replace('_', ' ')} of any bytes is taken, or refused in one line"
+            text = f"any bytes in the place of {NAMES[name]} are taken, or refused in one line"
             promises.append(Promise(text, figure, not found and tried > 0))
             print(f"{name}: {figure}", flush=True)
         record("fuzz", promises)

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -65,7 +65,7 @@ class Project:
     """A copy of the sources in a folder of its own, in an environment with secrets."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        self.folder, self.made = folder, [folder / "results", folder / "mine"]
         folder.mkdir(parents=True)
         for name in COPIED:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -111,23 +111,25 @@ class Project:
             "--pairs",
             str(len(PROMPTS) // 2),
         )
-        self.run("pnapo", "study", "make", *study, "--out", "results/study.html")
-        self.run("pnapo", "export", "pairs", "results/pairs/sd3", "--out", "results/exported")
-        self.run("pnapo", "import", "pairs", "results/exported", "--out", "results/imported")
+        self.run("pnapo", "study", "make", *study, "--out", "mine/study.html")
+        self.run("pnapo", "export", "pairs", "results/pairs/sd3", "--out", "mine/exported")
+        self.run("pnapo", "import", "pairs", "mine/exported", "--out", "mine/imported")
         given = ("--model", "sd3", "--prompts", "lists/test.parquet", "--steps", "1")
-        self.run("pnapo", "generate", *given, "--out", "results/own")
-        given = ("--images", "results/own", "--prompts", "results/own/images.csv", "--reward", "hps")
-        self.run("pnapo", "score", *given, "--out", "results/scores.csv")
-        for table in ("results/scores.csv", "results/tables/main.csv", "results/tables/geneval.csv"):
+        self.run("pnapo", "generate", *given, "--out", "mine/own")
+        given = ("--images", "mine/own", "--prompts", "mine/own/images.csv", "--reward", "hps")
+        self.run("pnapo", "score", *given, "--out", "mine/scores.csv")
+        for table in ("mine/scores.csv", "results/tables/main.csv", "results/tables/geneval.csv"):
             self.run("pnapo", "table", table)
-        self.run("pnapo", "verify", "results")
+        for folder in ("results", "mine/imported", "mine/exported"):
+            self.run("pnapo", "verify", folder)
 
 
-def files(folder: Path, pattern: str) -> Iterator[tuple[Path, str]]:
-    """Texts of a folder."""
-    for path in sorted(folder.rglob(pattern)):
-        if path.is_file():
-            yield path, path.read_text("utf-8", "surrogateescape")
+def files(folders: Path | Sequence[Path], pattern: str) -> Iterator[tuple[Path, str]]:
+    """Texts below folders, line ends as they are."""
+    for folder in [folders] if isinstance(folders, Path) else folders:
+        for path in sorted(folder.rglob(pattern)):
+            if path.is_file():
+                yield path, path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def found_in(
@@ -149,8 +151,8 @@ def found_in(
 def pages(project: Project) -> tuple[int, list[str]]:
     """Report and study page; the study's data are the prompts as they were."""
     results, script = project.folder / "results", (ROOT / "pnapo/study/templates/study.js").read_text("utf-8")
-    count, wrong = found_in(files(results, "*.html"), lambda text: surfaces.html(text, MARK, script), 2)
-    (data,) = surfaces.data_of((results / "study.html").read_text("utf-8"))
+    count, wrong = found_in(files(project.made, "*.html"), lambda text: surfaces.html(text, MARK, script), 2)
+    (data,) = surfaces.data_of((project.folder / "mine" / "study.html").read_text("utf-8"))
     strange = [pair["prompt"] for pair in data["pairs"] if pair["prompt"] not in PROMPTS]
     for path, text in files(results / "figures", "*.svg"):
         wrong += [f"{path.name}: {problem}" for problem in surfaces.svg(text, MARK)]
@@ -164,15 +166,15 @@ def cards(project: Project) -> tuple[int, list[str]]:
         if not {"base_model", "pretty_name"} & head.keys() or MARK in str(head):
             yield f"front matter {sorted(head)}"
 
-    return found_in(files(project.folder / "results", "README.md"), look, 3)
+    return found_in(files(project.made, "README.md"), look, 3)
 
 
 def prompts_kept(project: Project) -> tuple[int, list[str]]:
     """Prompts that come back from tables as they went in."""
     from pnapo.prompts.sources import read_column
 
-    results = project.folder / "results"
-    tables = {name: read_column(results / name) for name in ("own/images.csv", "scores.csv", "testsets/nasty.parquet")}
+    names = ("mine/own/images.csv", "mine/scores.csv", "results/testsets/nasty.parquet")
+    tables = {name: read_column(project.folder / name) for name in names}
     lost = [
         f"{name}: {text[:40]!a}" for name, found in tables.items() for text in set(PROMPTS) - set(found) if text.strip()
     ]
@@ -183,7 +185,7 @@ def outside(project: Project, before: set[Path]) -> tuple[int, list[str]]:
     """Files that stand where no output belongs, and links out of the results."""
     results = project.folder / "results"
     now = set(project.folder.parent.rglob("*"))
-    allowed = (results, project.folder / ".snakemake", project.folder / ".cache")
+    allowed = (*project.made, project.folder / ".snakemake", project.folder / ".cache")
     new = [path for path in now - before if not any(path.is_relative_to(folder) for folder in allowed)]
     new = [path for path in new if "__pycache__" not in path.parts]
     strange = [
@@ -195,7 +197,8 @@ def outside(project: Project, before: set[Path]) -> tuple[int, list[str]]:
 def secrets(project: Project) -> tuple[int, list[str]]:
     """Files of any kind, and what commands said, in which a secret of the environment stands."""
     made = [path for path in project.folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    made = [path for path in made if path.is_relative_to(project.folder / "results") or ".snakemake" in path.parts]
+    looked = (*project.made, project.folder / ".snakemake")
+    made = [path for path in made if any(path.is_relative_to(folder) for folder in looked)]
     wrong = [f"{path}" for path in made for value in SECRETS.values() if value.encode() in path.read_bytes()]
     return len(made), wrong + [name for name, value in SECRETS.items() if value in project.said]
 
@@ -216,7 +219,7 @@ def promises(project: Project, before: set[Path]) -> Iterator[Promise]:
             "tables",
             found_in(files(tables, "*.md"), lambda text: surfaces.markdown(text, MARK), 5),
         ),
-        ("no cell of a CSV table is a formula", "tables", found_in(files(results, "*.csv"), surfaces.sheet, 7)),
+        ("no cell of a CSV table is a formula", "tables", found_in(files(project.made, "*.csv"), surfaces.sheet, 7)),
         ("front matter of cards is YAML and holds no prompt", "cards", cards(project)),
         ("prompts come back from tables as they went in", "rows", prompts_kept(project)),
         (

@@ -11,7 +11,16 @@ from pnapo.report.marks import put
 from trust.promise import RESULTS
 
 # In the order of docs/reliability.md. Another program: its name here, and its section there.
-PROGRAMS: tuple[str, ...] = ("determinism", "chaos", "obstacles", "training", "hostile", "fuzz", "load")
+PROGRAMS: tuple[str, ...] = (
+    "determinism",
+    "chaos",
+    "damage",
+    "obstacles",
+    "training",
+    "hostile",
+    "fuzz",
+    "load",
+)
 
 
 def rows(program: str, folder: Path = RESULTS) -> list[tuple[str, str, str, str]]:

@@ -96,7 +96,7 @@ class Pairs:
 
     def start(self, name: str, run: dict[str, Any], labels: str = "usual", watch: str = "{}") -> int:
         """Begin a training in a fork of this process, which has imported everything, and return its number."""
-        out, said = self.folder / "runs" / name / "manifest.json", self.folder / f"{name}.log"
+        out, said = self.folder / "runs" / name / "run" / "manifest.json", self.folder / f"{name}.log"
         options = {"pairs": "pairs/manifest.json", "embeddings": "embeddings/manifest.json"}
         options = {option: str(self.folder / path) for option, path in options.items()}
         options |= {"labels": str(self.labels(labels)), "model": self.model.model_dump_json(), "run": json.dumps(run)}
@@ -126,11 +126,11 @@ class Pairs:
         return status, (self.folder / f"{name}.log").read_text("utf-8")
 
     def warned(self, name: str) -> dict[str, Any]:
-        return json.loads((self.folder / "runs" / name / "warnings.json").read_text("utf-8"))
+        return json.loads((self.folder / "runs" / name / "run" / "warnings.json").read_text("utf-8"))
 
     def bytes(self, name: str) -> dict[str, bytes]:
         """Every file of a checkpoint but those that hold times."""
-        folder = self.folder / "runs" / name
+        folder = self.folder / "runs" / name / "run"  # the name is in the model card
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
         kept = [path for path in files if path.name not in ("compute.json", "speed.jsonl")]
         return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
@@ -188,7 +188,7 @@ def ended(pairs: Pairs, times: int, rng: random.Random) -> Promise:
     expected = pairs.bytes("undisturbed")
     while count < times:
         name, after = f"ended-{count}", sorted(rng.sample(range(5, 280), min(2, times - count)))
-        log = pairs.folder / "runs" / f".{name}.work" / "train_log.jsonl"
+        log = pairs.folder / "runs" / name / ".run.work" / "train_log.jsonl"
         for step in after:
             child = pairs.start(name, run)
             while not (log.exists() and log.read_bytes().count(b"\n") >= step):
