@@ -66,6 +66,8 @@ def number_of(error: BaseException) -> int | None:
         return errno.ENOMEM
     if "can't allocate memory" in text or "CUDA error: out of memory" in text or "_ALLOC_FAILED" in text:
         return errno.ENOMEM
+    if isinstance(error, SystemError) and _short_of_memory():  # of an extension that did not look whether it got any
+        return errno.ENOMEM
     if "can't start new thread" in text:
         return errno.EAGAIN
     if isinstance(error, _OURS):  # their texts may quote a user's
@@ -73,6 +75,15 @@ def number_of(error: BaseException) -> int | None:
     told = [int(rust or other) for rust, other in _NUMBER.findall(text)]
     told += [number for words, number in _TEXTS.items() if words in text]
     return next((number for number in told if number in REFUSALS), None)
+
+
+def _short_of_memory() -> bool:
+    """Whether this process has nearly all the memory that `ulimit -v` allows it."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    statm = Path("/proc/self/statm")
+    if limit == resource.RLIM_INFINITY or not statm.exists():
+        return False
+    return int(statm.read_text().split()[0]) * resource.getpagesize() > limit - (64 << 20)
 
 
 def refusal(error: BaseException, path: Path | str | None = None) -> Refused | None:

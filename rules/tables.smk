@@ -114,6 +114,7 @@ rule geneval_table:
 rule compute_table:
     input:
         runs=trained(),
+        published=files_of(CONFIG.published or ""),
         code=code("compute_table"),
     output:
         csv=report("<results>/tables/compute.csv", category="Tables", subcategory="compute"),
@@ -130,10 +131,16 @@ rule compute_table:
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
+    params:
+        published=["--published", CONFIG.published] if CONFIG.published else [],
     message:
         "Making the table of what each run cost"
     shell:
-        "python workflow_scripts/compute_table.py" " --runs {input.runs:q}" " --out {output.csv:q}" " > {log:q} 2>&1"
+        "python workflow_scripts/compute_table.py"
+        " --runs {input.runs:q}"
+        " {params.published:q}"
+        " --out {output.csv:q}"
+        " > {log:q} 2>&1"
 
 
 rule curves:

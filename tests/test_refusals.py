@@ -135,6 +135,18 @@ def test_memory():
         assert told.startswith("out of memory") and "`mem_mb`" in told and len(told) < 300
 
 
+def test_an_extension_that_ran_out_of_memory_without_a_word():
+    error = SystemError("error return without exception set")
+    assert refusal(error) is None
+    usual = resource.getrlimit(resource.RLIMIT_AS)
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + (16 << 20), usual[1]))
+    try:
+        assert str(refusal(error)).startswith("out of memory")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, usual)
+
+
 def test_other_errors_are_no_refusals(tmp_path):
     for error in (
         ValueError("prompt: 'No space left on device'"),

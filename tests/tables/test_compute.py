@@ -1,9 +1,14 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from pnapo.artifacts import write_json, write_manifest
 from pnapo.errors import UserError
 from pnapo.tables.compute import compute_table
+from pnapo.tables.published import read_published
+
+ROOT = Path(__file__).resolve().parents[2]
 
 COST = {
     **{"seconds": 90.5, "cpu_seconds": 180.0, "gpu_seconds": 7200.0},
@@ -21,7 +26,17 @@ def test_hours_and_names(tmp_path, script):
     assert (row["backbone"], row["run"], row["seed"]) == ("flux", "dpo-strong", 12)
     assert (row["cpu_hours"], row["gpu_hours"], row["forward_passes"]) == (0.05, 2.0, 12800)
     assert (row["reference_passes"], row["shared_reference_passes"]) == (320, 12480)
+    assert pd.isna(row["published_gpu_hours"])
     assert "differ" in (tmp_path / "compute.md").read_text()
+
+
+def test_published_hours_stand_beside_ours(tmp_path):
+    """Those of the paper, by backbone and run, in every seed's row; empty where none is known."""
+    folders = [tmp_path / name for name in ("sd3/pnapo-s0", "sd3/pnapo-s1", "flux/diffusion_dpo-s0", "sd3/ipo-s0")]
+    for folder in folders:
+        write_manifest(folder / "compute.json", "cost", {}, [], **COST)
+    found = compute_table(folders, read_published(ROOT / "config" / "published.csv"))["published_gpu_hours"]
+    assert list(found[:3]) == [20.8, 20.8, 422.4] and pd.isna(found[3])
 
 
 @pytest.mark.parametrize("broken", [{"pairs_seen": None}, {"seconds": "long"}, {"reference_passes": None}])
