@@ -19,7 +19,7 @@ REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 
 # Of the environment, what changes from job to job and nothing reads when it is imported. All else belongs to the key:
 # a job never meets libraries that were imported under other settings.
-PASSING = ("PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "TERM", "PNAPO_WARM_OWNER", "PNAPO_JOB_OF")
+PASSING = ("PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "TERM", "DVC_STAGE", "PNAPO_WARM_OWNER", "PNAPO_JOB_OF")
 
 
 def key(environment: dict[str, str]) -> str:
