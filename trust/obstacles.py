@@ -103,6 +103,10 @@ def _group(owner: int) -> Path:
     return Path("/sys/fs/cgroup/memory") / f"pnapo-obstacle-{owner}"
 
 
+def _no_group(place: Path) -> None:
+    _group(os.getpid()).rmdir()
+
+
 def _refuse(call: str, number: int, part: str = "") -> Callable[[Path, Job], None]:
     def order(place: Path, job: Job) -> None:
         os.environ["REFUSE"] = f"{call} {number} {part or place}"
