@@ -93,10 +93,18 @@ def _no_more_memory(place: Path, job: Job) -> None:
 
 def _small_group(place: Path, job: Job) -> None:
     """A control group of four megabytes: the system's own killer ends what needs more. Nobody else is in it."""
-    group = Path("/sys/fs/cgroup/memory") / f"pnapo-obstacle-{os.getpid()}"
+    group = _group(os.getppid())
     group.mkdir()
     (group / "memory.limit_in_bytes").write_text("4M")
     (group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def _group(owner: int) -> Path:
+    return Path("/sys/fs/cgroup/memory") / f"pnapo-obstacle-{owner}"
+
+
+def _no_group(place: Path) -> None:
+    _group(os.getpid()).rmdir()
 
 
 def _refuse(call: str, number: int, part: str = "") -> Callable[[Path, Job], None]:
@@ -148,7 +156,13 @@ def obstacles() -> list[Obstacle]:
         Obstacle(
             "no memory", ("out of memory", "`mem_mb`"), inside=_no_more_memory, spares=("table", "pair set", "report")
         ),
-        Obstacle("killed for memory", KILLED, inside=_small_group, needs=_cgroup),
+        Obstacle(
+            "killed for memory",
+            KILLED,
+            inside=_small_group,
+            mend=lambda place: _group(os.getpid()).rmdir(),
+            needs=_cgroup,
+        ),
         Obstacle("stale handle of its output", stale, inside=_refuse("rename", errno.ESTALE), **shim),
         Obstacle(
             "stale handle of its input",
