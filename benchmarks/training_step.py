@@ -145,8 +145,6 @@ def measure(name: str, batch: int, repeats: int, device: str) -> dict[str, float
                 spent: list[float] = []
                 run(step)
                 times[kind] += spent if step else []  # the first warms up
-        for file in learner.logs:
-            file.close()
     medians = {kind: statistics.median(values) for kind, values in times.items()}
     ratios = [c / p for c, p in zip(times["cached"], times["policy"])]
     return {

@@ -111,7 +111,8 @@ def test_code_can_be_taken_as_it_was(finished) -> None:
 def test_tables_come_from_scores_alone_without_torch(finished, tmp_path) -> None:
     reader = copy(finished)
     reader.folder = tmp_path / "reader"
-    kept = ("tables", "scores", "curves", "metrics.json", "provenance.json")
+    kept = ("tables", "scores", "curves", "metrics.json", "metrics.manifest.json", "curves.manifest.json")
+    kept += ("provenance.json",)
     shutil.copytree(finished.folder, reader.folder, symlinks=True)
     for path in (reader.folder / "results").iterdir():
         if path.name not in kept:
