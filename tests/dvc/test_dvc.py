@@ -34,7 +34,7 @@ def test_a_clone_that_pulls_everything_has_nothing_to_do_and_reruns_one_ablation
     for source in [*(reader.folder / "pnapo").rglob("*.py"), *(reader.folder / "rules").rglob("*.smk")]:
         source.touch()
     assert reader.plan() == {}
-    reader.set_beta(301)
+    reader.set_beta(3000)  # so much that the metrics change too, and not only weights
     assert reader.plan() == ONE_RUN | ALWAYS
 
 
@@ -81,7 +81,7 @@ def test_a_change_that_is_reverted_brings_its_results_back_untrained(clone) -> N
     reader = clone()
     reader.dvc("pull")
     before = reader.files("results/runs/sd3/pnapo-s0")
-    reader.set_beta(301)
+    reader.set_beta(3000)  # so much that the metrics change too, and not only weights
     said = reader.dvc("repro")
     assert "Training sd3 with pnapo" in said and "Training sd3 with diffusion_dpo" not in said
     changed = reader.files("results/runs/sd3/pnapo-s0")
@@ -121,7 +121,7 @@ def test_links_work_but_for_hard_ones_which_are_refused(clone, kind: str) -> Non
         return
     reader.run("pnapo", "provenance", "restore")
     assert reader.plan() == {}
-    reader.set_beta(301)
+    reader.set_beta(3000)  # so much that the metrics change too, and not only weights
     reader.run("snakemake", "--", "results/runs/sd3/pnapo-s0/manifest.json")
     assert Path(reader.folder / "results/runs/sd3/pnapo-s0/manifest.json").is_file()
     assert {file: file.read_bytes() for file in cache} == cache
