@@ -97,14 +97,20 @@ def _remove_stale_locks(others: dict[Path, Owner | None], log: Log) -> None:
 
 
 def orphans(folder: str) -> list[Any]:
-    """The processes (psutil's) of jobs in `folder` whose owner was killed."""
+    """The processes (psutil's) of jobs in `folder` whose owner was killed.
+
+    Those of other SLURM jobs, which run here where a cluster is one machine, are left to `pnapo.orphans`.
+    """
     import psutil
 
     found = []
     for process in psutil.process_iter():
         try:
-            owner = Owner.parse(process.environ().get(VARIABLE))
+            environment = process.environ()
+            owner = Owner.parse(environment.get(VARIABLE))
         except (psutil.Error, OSError):  # it has ended, or is another user's
+            continue
+        if environment.get("SLURM_JOB_ID") != os.environ.get("SLURM_JOB_ID"):
             continue
         if owner and owner.folder == folder and owner.gone() and process.pid != os.getpid():
             found.append(process)

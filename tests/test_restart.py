@@ -202,6 +202,20 @@ def test_a_new_start_ends_a_job_that_would_not_end(project, monkeypatch):
 
 
 @pytest.mark.slow
+def test_jobs_of_a_cluster_that_is_this_machine_are_left_to_its_queue(tmp_path):
+    gone = replace(Owner.this(str(tmp_path)), started="long ago")
+    inherited = {name: value for name, value in os.environ.items() if name != "SLURM_JOB_ID"}
+    inherited[VARIABLE] = str(gone)
+    sleeping = [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"]
+    for number, left in ((None, True), ("7", False)):
+        environment = inherited | ({"SLURM_JOB_ID": number} if number else {})
+        with subprocess.Popen(sleeping, env=environment, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            found = [orphan.pid for orphan in restart.orphans(str(tmp_path))]
+            process.kill()
+        assert (process.pid in found) == left
+
+
 def test_after_kill_9_of_the_whole_group_the_same_command_goes_on(project):
     process = project.running()
     os.killpg(process.pid, signal.SIGKILL)
