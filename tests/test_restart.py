@@ -68,7 +68,10 @@ def until(condition, seconds=120):
 
 def alive(pid):
     """Also where nobody waits for orphans, so that they stay zombies."""
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Project:
