@@ -124,6 +124,8 @@ def _blocks(response) -> Iterator[bytes]:
 def _asked(url: str, headers: dict[str, str], method: str = "GET"):
     """The server's answer. Raises UserError if there is none, or an error; "range not satisfiable" is an answer."""
     headers = {"User-Agent": "pnapo", "Accept-Encoding": "identity", **headers}
+    if not re.match(r"https?://[^/]", url):  # urlopen would also open files of this machine
+        raise UserError(f"{url}: no address on the web (http:// or https://)")
     try:
         request = Request(url, headers=headers, method=method)
         return urlopen(request, timeout=SILENCE)

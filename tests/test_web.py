@@ -1,5 +1,6 @@
 """A file from the web: a server on this machine that breaks off, forgets, lies and is away."""
 
+import fcntl
 import hashlib
 import threading
 from email.utils import formatdate
@@ -15,10 +16,11 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(BaseHTTPRequestHandler):
-    """One file, /file. `cuts` are the bytes after which the next answers break off; `ranges` is whether it knows them."""
+    """One file, /file. `cuts` are the bytes after which the next answers break off, `ranges` whether it knows
+    them, `shift` by how much its answer about them is wrong."""
 
     protocol_version = "HTTP/1.1"
-    content, version, cuts, ranges, sized, seen = CONTENT, '"one"', [], True, True, []
+    content, version, cuts, ranges, sized, shift, seen = CONTENT, '"one"', [], True, True, 0, []
 
     def log_message(self, *_: object) -> None:
         pass
@@ -46,7 +48,7 @@ class Server(BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(whole) - 1}/{len(whole)}")
+            self.send_header("Content-Range", f"bytes {start + state.shift}-{len(whole) - 1}/{len(whole)}")
         if state.sized:
             self.send_header("Content-Length", str(len(whole) - start))
         else:
@@ -183,10 +185,41 @@ def test_what_cannot_be_had_is_one_line(server, tmp_path):
 
 
 def test_two_at_once_do_not_write_the_same_file(server, tmp_path):
-    import fcntl
-
     with open(tmp_path / "weights.pt.part", "ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another process is fetching it"):
             download(server.url, tmp_path / "weights.pt", log=quiet)
     download(server.url, tmp_path / "weights.pt", log=quiet)
+
+
+def test_who_waited_for_the_lock_of_a_file_that_is_whole_by_now_leaves_it(server, tmp_path, monkeypatch):
+    """The other process renames between our opening of the part and our lock."""
+    path, flock = tmp_path / "weights.pt", fcntl.flock
+
+    def late(file, kind):
+        path.with_name("weights.pt.part").rename(path)
+        flock(file, kind)
+
+    path.with_name("weights.pt.part").write_bytes(CONTENT)
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(UserError, match="another process has just fetched it; run again"):
+        download(server.url, path, log=quiet)
+    assert path.read_bytes() == CONTENT and not server.seen
+
+
+def test_the_part_that_was_asked_for_or_none(server, tmp_path):
+    server.shift = 5
+    (tmp_path / "weights.pt.part").write_bytes(CONTENT[:1000])
+    with pytest.raises(UserError, match=r"does not give the part that was asked for; delete .*weights\.pt\.part$"):
+        download(server.url, tmp_path / "weights.pt", DIGEST, quiet)
+    assert (tmp_path / "weights.pt.part").read_bytes() == CONTENT[:1000]
+
+
+@pytest.mark.parametrize(
+    "url", ["weights.pt", "http://", "http://a b/", "http://[::1/", "http://x:y/", "file:///etc/hosts", "ftp://a/"]
+)
+def test_odd_addresses_are_one_line(url, tmp_path):
+    for ask in (length, lambda url: download(url, tmp_path / "weights.pt", log=quiet)):
+        with pytest.raises(UserError) as raised:
+            ask(url)
+        assert str(raised.value).startswith(f"{url}: ") and "\n" not in str(raised.value)

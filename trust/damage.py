@@ -22,8 +22,9 @@ from pnapo.diff.story import is_clock
 from pnapo.errors import UserError
 from pnapo.verify import inside, remedy, results_of, verify
 from trust.consumers import Consumers, Refusal
-from trust.project import ROOT, Project
+from trust.project import Project
 from trust.promise import Promise, record, seeded
+from trust.sources import ROOT
 
 RESULTS = Path("results")
 RUN = ("--cores", "2", "--")

@@ -7,7 +7,6 @@ import argparse
 import os
 import re
 import runpy
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,9 +19,8 @@ import yaml
 
 from trust import surfaces
 from trust.promise import Promise, record
+from trust.sources import ROOT, copy_sources
 
-ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("Snakefile", "config.yaml", "rules", "profiles", "envs", "pnapo", "workflow_scripts")
 CORPUS = runpy.run_path(str(ROOT / "tests" / "hostile" / "corpus.py"))
 MARK, PROMPTS, SECRETS = CORPUS["MARK"], CORPUS["PROMPTS"], CORPUS["SECRETS"]
 TEXTS = (".csv", ".html", ".json", ".jsonl", ".log", ".md", ".tex", ".tsv", ".txt", ".yaml", ".svg", "")
@@ -66,11 +64,7 @@ class Project:
 
     def __init__(self, folder: Path):
         self.folder, self.made = folder, [folder / "results", folder / "mine"]
-        folder.mkdir(parents=True)
-        for name in COPIED:
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, folder / name)
-        (folder / "assets").symlink_to(ROOT / "assets")
+        copy_sources(folder)
         (folder / "lists").mkdir()
         lists(folder / "lists")
         (folder / "config.yaml").write_text(yaml.safe_dump(configuration(), allow_unicode=True), "utf-8")

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from pnapo.artifacts import sha256
 from pnapo.diff.story import is_clock
-
-ROOT = Path(__file__).parents[1]
-COPIED = ("Snakefile", "rules", "profiles", "envs", "pnapo", "workflow_scripts")
+from trust.sources import copy_sources
 
 
 class Project:
@@ -18,14 +16,7 @@ class Project:
 
     def __init__(self, folder: Path, config: Path):
         self.folder = folder
-        folder.mkdir(parents=True)
-        for name in COPIED:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(ROOT / name, folder / name)
-        shutil.copy(config, folder / "config.yaml")
-        (folder / "assets").symlink_to(ROOT / "assets")
+        copy_sources(folder, config)
 
     @classmethod
     def there(cls, folder: Path) -> "Project":

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from trust.sources import copy_sources
+
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("Snakefile", "rules", "profiles", "envs", "pnapo", "workflow_scripts", "dvc.yaml", ".dvcignore", ".gitignore")
 TARGETS = {"all", "labels", "train_all", "benchmarks", "tables", "prompts", "pairs", "images", "embeddings", "testsets"}
 
 
@@ -73,14 +74,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """The author's repository: `dvc repro` from nothing, committed, pushed to a remote in a folder. Not to be changed."""
     base = tmp_path_factory.mktemp("a path") / "with spaces"
     made = Repository(base / "author")
-    made.folder.mkdir(parents=True)
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, made.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, made.folder / name)
-    shutil.copy(ROOT / "tests" / "workflow" / "tiny.yaml", made.folder / "config.yaml")
-    (made.folder / "assets").symlink_to(ROOT / "assets")
+    copy_sources(made.folder, ROOT / "tests/workflow/tiny.yaml", ("dvc.yaml", ".dvcignore", ".gitignore"))
     (made.folder / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc" / "config", made.folder / ".dvc" / "config")
     made.git("init", "--quiet", "--initial-branch", "main")

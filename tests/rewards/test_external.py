@@ -195,3 +195,18 @@ def test_a_file_without_a_network_is_refused(tmp_path):
     torch.save({"a": torch.zeros(1)}, tmp_path / "state.pth")
     with pytest.raises(ValueError, match="holds no pickled network"):
         convert(str(tmp_path / "state.pth"), str(tmp_path / "out.safetensors"))
+
+
+def test_a_conversion_that_breaks_off_leaves_what_was_there(tmp_path, monkeypatch):
+    convert = runpy.run_path(str(PROGRAMS / "convert.py"))["convert"]
+    torch.save(Part(), tmp_path / "whole.pth")
+    (tmp_path / "out.safetensors").write_bytes(b"an earlier one")
+
+    def full(tensors, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setitem(convert.__globals__, "save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        convert(str(tmp_path / "whole.pth"), str(tmp_path / "out.safetensors"))
+    assert (tmp_path / "out.safetensors").read_bytes() == b"an earlier one"

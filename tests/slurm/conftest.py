@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from trust.sources import copy_sources
+
 HERE = Path(__file__).parent
-COPIED = ("Snakefile", "rules", "profiles", "slurm", "envs", "pnapo", "workflow_scripts")
 PATIENCE = 1800  # seconds for anything that has to happen
 
 Job = dict[str, str]
@@ -86,13 +86,7 @@ class Project:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        folder.mkdir()
-        for name in COPIED:
-            ignore = shutil.ignore_patterns("__pycache__")
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, folder / name, **({"ignore": ignore} if copy is shutil.copytree else {}))
-        (folder / "assets").symlink_to(ROOT / "assets")
-        shutil.copy(HERE / "tiny.yaml", folder / "config.yaml")
+        copy_sources(folder, HERE / "tiny.yaml", ("slurm",))
         self.profile = yaml.safe_load((folder / "slurm" / "config.yaml").read_text("utf-8"))
         for resources in self.profile["set-resources"].values():
             resources.update(mem_mb="1500 * attempt")

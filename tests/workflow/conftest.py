@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -11,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("Snakefile", "config.yaml", "rules", "profiles", "envs", "pnapo", "workflow_scripts")
+from trust.sources import copy_sources
 
 
 class Project:
@@ -20,13 +18,7 @@ class Project:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        folder.mkdir(parents=True)
-        for name in COPIED:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(ROOT / name, folder / name)
-        (folder / "assets").symlink_to(ROOT / "assets")
+        copy_sources(folder)
 
     def snakemake(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess:
         """Run Snakemake here, with a changed environment; stdout and stderr together as `stdout`."""
