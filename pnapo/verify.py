@@ -32,7 +32,7 @@ TEXTS = (".csv", ".md", ".tex", ".html", ".svg", ".png")
 UNPROVEN = ("logs", "benchmarks")
 EMBEDDINGS = ("prompts", "embeddings.safetensors")  # the only tensors that a rule names
 # What a job writes beside its manifest.json, and no rule names.
-BESIDE = ("compute.json", "timing.json", "cost.json", "images.parquet")
+BESIDE = ("compute.json", "cost.json", "images.parquet")
 
 
 def verify(path: Path, results: Path | None = None) -> tuple[str, list[str]]:

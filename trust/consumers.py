@@ -68,8 +68,6 @@ class Consumers:
         table = Path(name.removesuffix(".manifest.json") + ".csv") if name.endswith(".manifest.json") else path
         if table.suffix == ".csv" and path.parent.name == "tables" and table.is_file():
             yield ["pnapo", "table", str(table)]
-        if path.name == "timing.json":
-            return  # nothing reads it
         owner = self._owner.get(name, name)
         if path.name in (*BESIDE, "speed.jsonl") and path.name != "images.parquet":
             owner = str(path.with_name("manifest.json"))

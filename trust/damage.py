@@ -39,7 +39,7 @@ KINDS = (
     *("pairs/*/labels/*.parquet", "pairs/*/manifest.json", "reference/*.json", "reference/*.safetensors"),
     *("runs/*/snapshots/*.safetensors", "runs/*/manifest.json", "runs/*/compute.json", "runs/*/settings.json"),
     *("runs/*/train_log.jsonl", "runs/*/speed.jsonl", "runs/*/README.md", "runs/*.safetensors"),
-    *("images/*/manifest.json", "images/*/timing.json", "images/*.parquet", "scores/*.parquet", "tuning/*.json"),
+    *("images/*/manifest.json", "images/*.parquet", "scores/*.parquet", "tuning/*.json"),
     *("lab/*.parquet", "lab/*.json", "tables/*.manifest.json", "tables/*.csv", "tables/*.md", "tables/*.tex"),
     *("curves/*.csv", "metrics.json", "provenance.json", "figures/manifest.json", "figures/*.svg", "figures/*.png"),
     *("report.html", "*.manifest.json"),

@@ -1,6 +1,5 @@
 """Images of a test set: the same prior noises for every run, so that runs can be compared image by image."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pnapo.artifacts import write_record
 from pnapo.artifacts.images import make_images
 from pnapo.backbones import Backbone
 from pnapo.config.schema import TestSet
@@ -29,10 +27,9 @@ def generate_images(
 ) -> None:
     """Make `settings.images` images of each prompt with the backbone as it is, and write the folder of manifest `out`.
 
-    A killed job goes on where it was. Beside the manifest lies timing.json (not part of it): the seconds of the process that
-    finished, and how many of the images it made. Raises UserError if the model's latents are not finite.
+    A killed job goes on where it was. Raises UserError if the model's latents are not finite.
     """
-    start, batch = time.monotonic(), settings.batch
+    batch = settings.batch
     ids = [prompt_id for prompt_id in testset["prompt_id"] for _ in range(settings.images)]
     numbers = [number for _ in testset["prompt_id"] for number in range(settings.images)]
     null = embeddings.null() if backbone.true_guidance and settings.guidance > 1 else None
@@ -63,5 +60,4 @@ def generate_images(
         return backbone.decode(latents, batch)
 
     made_from = [recorded, dict(backbone.scheduler_config), weights, texts, ids, numbers]
-    made = make_images(out, recorded, ids, numbers, make, batch=batch, made_from=made_from, source=__file__, log=log)
-    write_record(out.parent / "timing.json", {"seconds": round(time.monotonic() - start, 1), "images": made})
+    make_images(out, recorded, ids, numbers, make, batch=batch, made_from=made_from, source=__file__, log=log)

@@ -8,7 +8,7 @@ from pnapo.errors import UserError
 # Clocks and costs, and what shows them: they differ between two runs of one workflow.
 CLOCKS = (
     *(r"logs/.*", r"benchmarks/.*", r"trust/.*", r"provenance\.json", r"report\.html", r"tables/compute\..*"),
-    *(r"report\.manifest\.json", r"(.*/)?(timing|compute|cost)\.json", r"(.*/)?speed\.jsonl"),
+    *(r"report\.manifest\.json", r"(.*/)?(compute|cost)\.json", r"(.*/)?speed\.jsonl"),
 )
 
 _LISTS = ("source", "truth", "all", "safe.removed", "safe", "unique.removed", "unique", "distinct.removed", "distinct")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pnapo import cli
-from pnapo.artifacts import write_manifest, write_record, write_table, write_tensors, write_text
+from pnapo.artifacts import write_manifest, write_table, write_tensors, write_text
 from pnapo.artifacts.images import encode_png, png_writer
 from pnapo.diff.runs import compare
 
@@ -34,7 +34,6 @@ def write_run(folder, *, seed=0, beta=300, loss=0.7, weight=1.0, score=0.25, pix
         pixels = np.zeros((2, 4, 4, 3), np.uint8)
         pixels[1, 2, 2] = pixel
         add(["a", "b"], [0, 0], [encode_png(image) for image in pixels])
-    write_record(images / "timing.json", {"seconds": clock})
     scores = PROMPTS[["prompt_id"]].assign(score=[1.0, score])
     write_table(folder / "scores" / "sd3" / "pnapo-s0" / "heldout" / "hps.parquet", scores)
     write_text(folder / "tables" / "main.csv", f"run,mean\npnapo,{(1 + score) / 2}\n")

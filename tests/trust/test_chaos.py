@@ -25,7 +25,7 @@ def wild(tmp_path):
         file.write_text(json.dumps(record))
     (tmp_path / "results" / "a").mkdir(parents=True)
     (tmp_path / "results" / "a" / "manifest.json").write_text('{"files": {"data": {}, "../b.csv": {}}}')
-    for name in ("a/data", "a/timing.json", "a/.data.0123456789ab.tmp", "b.csv"):
+    for name in ("a/data", "a/cost.json", "a/.data.0123456789ab.tmp", "b.csv"):
         (tmp_path / "results" / name).write_text(name)
     return made
 

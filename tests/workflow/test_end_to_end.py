@@ -63,7 +63,7 @@ def test_warm_and_plain_processes_make_the_same(finished, new_project) -> None:
     assert done.returncode == 0, done.stdout
     made = [path for path in (plain.folder / "results").rglob("*") if path.is_file()]
     assert len(made) > 40
-    clocks = ("logs", "benchmarks", "compute.json", "speed.jsonl", "timing.json", "provenance.json")
+    clocks = ("logs", "benchmarks", "compute.json", "speed.jsonl", "provenance.json")
     for path in made:
         if not any(name in path.parts for name in clocks):
             twin = finished.folder / path.relative_to(plain.folder)
