@@ -8,6 +8,7 @@ from snakemake.utils import min_version
 from pnapo.config import (
     as_json,
     data_folder,
+    draw_seed,
     grid,
     label_table,
     networks,

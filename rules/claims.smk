@@ -97,7 +97,7 @@ rule claims_table:
 rule regimes_table:
     input:
         scores=all_scores(),
-        geometry=expand(rules.measure_geometry.output, backbone=CONFIG.backbones),
+        geometry=expand(rules.measure_geometry.output, backbone=regimes()),
         code=code("regimes_table"),
     output:
         csv=report("<results>/tables/regimes.csv", category="Tables", subcategory="regimes"),

@@ -63,7 +63,7 @@ rule measure_gradients:
         device=DEVICE,
     params:
         model=model,
-        policy=lambda wildcards, input: ["--policy", input.policy] if input.get("policy") else [],
+        policy=gradient_options,
         number=CONFIG.lab.gradients,
         seed=CONFIG.seed,
     message:

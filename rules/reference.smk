@@ -1,5 +1,6 @@
-# The frozen reference's errors: one job for each visit of the pair set, path and distribution of t. Runs share them,
-# whatever their loss, schedule, β, learning rate, rank, reward or training seed (`reference_visits` in helpers/runs.smk).
+# The frozen reference's errors: one job for each visit of the pair set, path, distribution of t and training seed, which has
+# draws of its own. Runs share them, whatever their loss, schedule, β, learning rate, rank or reward (`reference_visits` in
+# helpers/runs.smk).
 from pnapo.flow.times import TIMES
 from pnapo.objectives.paths import PATHS
 
@@ -11,11 +12,11 @@ rule cache_reference:
         weights=lambda wildcards: model_weights(wildcards.backbone),
         code=code("cache_reference"),
     output:
-        "<results>/reference/{backbone}{data}/{path}-{time_sampling}/visit-{visit}.json",
+        "<results>/reference/{backbone}{data}/{path}-{time_sampling}-s{seed}/visit-{visit}.json",
     log:
-        "<logs>/reference/{backbone}{data}/{path}-{time_sampling}/visit-{visit}.log",
+        "<logs>/reference/{backbone}{data}/{path}-{time_sampling}-s{seed}/visit-{visit}.log",
     benchmark:
-        "<benchmarks>/reference/{backbone}{data}/{path}-{time_sampling}/visit-{visit}.tsv"
+        "<benchmarks>/reference/{backbone}{data}/{path}-{time_sampling}-s{seed}/visit-{visit}.tsv"
     wildcard_constraints:
         path=one_of(PATHS),
         time_sampling=one_of(TIMES),
@@ -30,10 +31,10 @@ rule cache_reference:
         device=DEVICE,
     params:
         model=model,
-        draw_seed=CONFIG.seed,
+        draw_seed=lambda wildcards: draw_seed(CONFIG, wildcards.path, int(wildcards.seed)),
         visit=lambda wildcards: int(wildcards.visit),
     message:
-        "Taking the errors of {wildcards.backbone} itself{wildcards.data} on the {wildcards.path} path, {wildcards.time_sampling}, visit {wildcards.visit}"
+        "Taking the errors of {wildcards.backbone} itself{wildcards.data} on the {wildcards.path} path, {wildcards.time_sampling}, seed {wildcards.seed}, visit {wildcards.visit}"
     shell:
         "python workflow_scripts/cache_reference.py"
         " --pairs {input.pairs:q}"

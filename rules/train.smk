@@ -31,7 +31,7 @@ rule train:
     params:
         model=model,
         run=lambda wildcards: as_json(run_of(wildcards)),
-        draw_seed=CONFIG.seed,
+        draw_seed=lambda wildcards: draw_seed(CONFIG, own(wildcards).path, int(wildcards.seed)),
         reference=lambda wildcards, input: ["--reference", *input.reference] if input.reference else [],
         tuned=lambda wildcards, input: ["--tuned", input.tuned] if input.tuned else [],
     message:

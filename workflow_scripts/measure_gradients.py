@@ -15,6 +15,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--embeddings", required=True, type=Path, help="manifest of the prompt embeddings")
     parser.add_argument("--model", required=True, type=scripting.section(Model), help="the backbone, as JSON")
     parser.add_argument("--policy", type=Path, help="manifest of a checkpoint; left out for the start of training")
+    parser.add_argument("--step", type=int, help="take the checkpoint's snapshot after so many steps")
+    parser.add_argument("--paths", nargs="+", help="which paths to compare (default: all that preferences have)")
     parser.add_argument("--count", required=True, type=int, help="how many pairs")
     parser.add_argument("--seed", required=True, type=int, help="of the draws")
     parser.add_argument("--device", default="auto")
@@ -23,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from pnapo.artifacts import write_record
     from pnapo.backbones import load_backbone
-    from pnapo.lab.gradients import gradient_products, signal_to_noise
+    from pnapo.lab.gradients import gradient_products, left_out, signal_to_noise
     from pnapo.objectives.paths import PATHS
     from pnapo.pairs.embeddings import read_embeddings
     from pnapo.pairs.preferences import load_pairs
@@ -32,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     backbone = load_backbone(args.model, {"transformer"}, scripting.pick_device(args.device))
     embeddings, found = read_embeddings(args.embeddings), {}
     for name, path in PATHS.items():
-        if path.noise == "truncated":  # of no preference's images
+        if path.noise == "truncated" or (args.paths and name not in args.paths):  # truncated: of no preference's images
             continue
         manifest = args.inverted if path.noise == "inverted" else args.pairs
         pairs = load_pairs(manifest, args.labels, shuffle=args.seed if path.noise == "shuffled" else None)
@@ -44,11 +46,17 @@ def main(argv: list[str] | None = None) -> None:
             count=args.count,
             seed=args.seed,
             checkpoint=args.policy,
+            step=args.step,
             log=lambda line: print(line, flush=True),
         )
         numbers = signal_to_noise(products)._asdict()
-        found[name] = {"n": len(products)} | {k: float(f"{v:.9g}") for k, v in numbers.items() if abs(v) < float("inf")}
+        found[name] = {"n": len(products)} | {k: _short(v) for k, v in numbers.items() if abs(v) < float("inf")}
+        found[name] |= dict(zip(("signals", "noises"), ([_short(v) for v in values] for values in left_out(products))))
     write_record(args.out, found)
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.9g}")
 
 
 if __name__ == "__main__":

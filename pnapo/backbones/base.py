@@ -226,9 +226,7 @@ class Backbone(ABC):
             )
         self.read_checkpoint(manifest)
         dtype, transformer = self.dtype, copy.deepcopy(self.transformer) if negative else self.transformer
-        folder = manifest.parent / f"snapshots/{step}" if step else manifest.parent
-        if not folder.is_dir():
-            raise UserError(f"{manifest}: keeps no weights after {step} steps; add it to the run's snapshots")
+        folder = weights_after(manifest, step)
         full = folder / "transformer" / "diffusion_pytorch_model.safetensors"
         if full.exists():
             transformer.load_state_dict(read_tensors(full))
@@ -238,3 +236,11 @@ class Backbone(ABC):
             transformer.to(self.device, dtype).eval()
         if negative:
             self.negative = transformer
+
+
+def weights_after(manifest: Path, step: int | None) -> Path:
+    """The folder of a checkpoint's weights after so many steps, or after its last. Raises UserError if it keeps none."""
+    folder = manifest.parent / f"snapshots/{step}" if step else manifest.parent
+    if not folder.is_dir():
+        raise UserError(f"{manifest}: keeps no weights after {step} steps; add it to the run's snapshots")
+    return folder

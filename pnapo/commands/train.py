@@ -60,6 +60,7 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _work(args: argparse.Namespace, config: "Config", run: "Run", inputs: "Inputs", tracker: str, device: str) -> None:
+    from pnapo.config import draw_seed
     from pnapo.training.from_files import train_on_files
     from pnapo.training.tracker import Tracker
 
@@ -68,7 +69,7 @@ def _work(args: argparse.Namespace, config: "Config", run: "Run", inputs: "Input
         model=config.models[args.model],
         run=run,
         seed=args.seed,
-        draw_seed=config.seed,
+        draw_seed=draw_seed(config, run.path, args.seed),
         device=device,
         watch=config.watch,
         tracker=None if tracker == "none" else Tracker(tracker, args.out.parent / tracker / args.out.name),

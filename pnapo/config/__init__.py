@@ -4,6 +4,7 @@ from pnapo.config.loading import load_config, validate
 from pnapo.config.resolve import (
     as_json,
     data_folder,
+    draw_seed,
     grid,
     label_table,
     networks,
@@ -20,6 +21,7 @@ __all__ = [
     "Config",
     "as_json",
     "data_folder",
+    "draw_seed",
     "grid",
     "label_table",
     "load_config",

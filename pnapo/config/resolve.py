@@ -59,6 +59,14 @@ def resolve_run(config: Config, backbone: str, run: str) -> dict[str, Any]:
     return Run.model_validate(resolved).model_dump(exclude=_ASIDE)
 
 
+def draw_seed(config: Config, path: str, seed: int) -> int:
+    """The seed of the times and fresh noises of a training: one for each training seed, so that seeds differ in all chance.
+
+    Rollouts (`truncated`) are made for one draw of the times, which all trainings on them share.
+    """
+    return config.seed + (0 if path == "truncated" else seed)
+
+
 def runs_on(config: Config, backbone: str) -> dict[str, Run]:
     """The runs of a backbone, in the order of the configuration."""
     return {name: run for name, run in config.runs.items() if run.backbones is None or backbone in run.backbones}

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from pnapo.backbones import Backbone
+from pnapo.backbones.base import weights_after
 from pnapo.config.schema import Run
 from pnapo.errors import UserError
 from pnapo.objectives.errors import PairErrors
@@ -56,12 +57,14 @@ def gradient_products(
     count: int,
     seed: int,
     checkpoint: Path | str | None = None,
+    step: int | None = None,
     log: Callable[[str], None] = print,
 ) -> np.ndarray:
     """The products g_i·g_j, float64 [n, n], of the gradients of n = min(count, pairs) pairs.
 
     They are of the loss over β, which at the start is the same for every β. The policy starts as a new LoRA adapter, or from
-    the `checkpoint` (its manifest) of a trained one, with the β of that run, whatever its schedule (`trained_run`).
+    the `checkpoint` (its manifest) of a trained one, or its snapshot after `step` steps, with the β of that run, whatever its
+    schedule (`trained_run`).
     """
     run = trained_run(backbone, checkpoint) if checkpoint else Run(loss="dpo", schedule="constant", beta=1.0)
     run = run.model_copy(update={"path": path})
@@ -70,7 +73,7 @@ def gradient_products(
     policy, found = LoraPolicy(backbone, run, seed), None
     try:
         if checkpoint:
-            policy.load(Path(checkpoint).parent)
+            policy.load(weights_after(Path(checkpoint), step))
         # A new adapter's A has no gradient, as its B is 0.
         weights = [p for name, p in policy.trainable.items() if checkpoint or "lora_B" in name]
         for position in range(count):
@@ -107,15 +110,20 @@ class Signal(NamedTuple):
     noise_high: float
 
 
+def left_out(products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Signal and noise [n] from products g_i·g_j [n, n] with each pair left out once, for jackknives of what follows."""
+    n, total, squares = len(products), products.sum(), np.diag(products)
+    own, without = squares.sum(), total - 2 * products.sum(0) + squares
+    signals = (without - (own - squares)) / ((n - 1) * (n - 2))
+    return signals, (own - squares) / (n - 1) - signals
+
+
 def signal_to_noise(products: np.ndarray, z: float = 1.96) -> Signal:
     """From products g_i·g_j [n, n]. The signal is estimated without bias, from i ≠ j, so it may come out negative."""
-    n, total, squares = len(products), products.sum(), np.diag(products)
-    own = squares.sum()
-    signal = (total - own) / (n * (n - 1))
+    n, own = len(products), np.trace(products)
+    signal = (products.sum() - own) / (n * (n - 1))
     noise = own / n - signal
-    without = total - 2 * products.sum(0) + squares
-    signals = (without - (own - squares)) / ((n - 1) * (n - 2))  # each pair left out once
-    noises = (own - squares) / (n - 1) - signals
+    signals, noises = left_out(products)
     reach, noise_reach = (z * np.sqrt((n - 1) / n * ((left - left.mean()) ** 2).sum()) for left in (signals, noises))
     ends = (signal - reach, signal + reach, noise - noise_reach, noise + noise_reach)
     low, pairs, high = (noise / s if s > 0 else np.inf for s in (signal + reach, signal, signal - reach))

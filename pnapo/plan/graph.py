@@ -158,7 +158,9 @@ class Rules(Making):
         for backbone in self.judged():
             runs = runs_on(self.config, backbone)
             named = [run for run in (claims.method, claims.baseline) if run in runs]
-            yield from (job("measure_policy_gradients", backbone, run, runs[run].seeds[0]) for run in named)
+            yield from (job("measure_policy_gradients", backbone, r, seed) for r in named for seed in runs[r].seeds)
 
     def regimes_table(self) -> Iterable[Job]:
-        return [*self.scores(self.config.metrics), *(job("measure_geometry", b) for b in self.config.backbones)]
+        both = {self.config.claims.method, self.config.claims.baseline}
+        on = [backbone for backbone in self.config.backbones if both <= set(runs_on(self.config, backbone))]
+        return [*self.scores(self.config.metrics), *(job("measure_geometry", backbone) for backbone in on)]

@@ -115,7 +115,9 @@ class Making:
 
     # Training
 
-    def cache_reference(self, backbone: str, data: str, path: str, time_sampling: str, visit: int) -> Iterable[Job]:
+    def cache_reference(
+        self, backbone: str, data: str, path: str, time_sampling: str, seed: int, visit: int
+    ) -> Iterable[Job]:
         return [self.pair_set(backbone, data, path), job("embed_prompts", backbone, data or SELECTED)]
 
     def train(self, backbone: str, run: str, seed: int) -> Iterator[Job]:
@@ -125,7 +127,7 @@ class Making:
         yield self.label(backbone, data, own.reward)
         yield job("embed_prompts", backbone, data or SELECTED)
         visits = whole_visits(self.config, resolved(self.config, backbone, run))
-        key = (backbone, data, own.path, own.time_sampling)
+        key = (backbone, data, own.path, own.time_sampling, seed)
         yield from (job("cache_reference", *key, visit) for visit in range(visits))
         if run in self.tuned:
             yield job("choose", backbone, run)

@@ -133,7 +133,9 @@ def _detect(experiment: Experiment, metric: str, images: int) -> Work:
     return _beside("text and scores", "fp32", flops)
 
 
-def _cache_reference(experiment: Experiment, name: str, data: str, path: str, times: str, visit: int) -> Work:
+def _cache_reference(
+    experiment: Experiment, name: str, data: str, path: str, times: str, seed: int, visit: int
+) -> Work:
     rows = filled(experiment.pairs(data) * experiment.samples(data), REFERENCE_AT_ONCE)
     return _sampling(experiment.backbones[name], rows)
 

@@ -108,17 +108,19 @@ def claims_table(results: Path, question: Question) -> pd.DataFrame:
     """One row (COLUMNS) per backbone and claim, from the scores and measurements below `results`."""
     rows = []
     for backbone in question.backbones:
-        here = [
-            run for run in (question.claims.method, question.claims.baseline) if run in question.expected.rows(backbone)
-        ]
-        policies = [question.expected.policies(run)[0] for run in here]
+        here = question.expected.rows(backbone)
+        trained = {
+            run: question.expected.policies(run)
+            for run in (question.claims.method, question.claims.baseline)
+            if run in here
+        }
         lab = results / "lab" / backbone
         found = list(run_findings(results / "scores", question, backbone))
         if question.curves:
             found += compute_ratio(
                 results / "scores", question.curves, question.claims, backbone, question.expected.statistics
             )
-        found += path_findings(lab, question.claims, question.expected.statistics, policies)
+        found += path_findings(lab, question.claims, question.expected.statistics, trained)
         found += theory_findings(results / "tables" / "kl.csv", results / "tables" / "kl_world.csv", backbone)
         rows += [{"backbone": backbone, **row} for row in judge(found, question.expected.statistics.confidence)]
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,7 +1,6 @@
 """Claims about paths and gradients, from what the laboratory measured on the models themselves."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,18 @@ import pandas as pd
 from pnapo.artifacts import read_record, require_listed
 from pnapo.config.schema import Claims, Statistics
 from pnapo.tables.geometry import by_prompt
-from pnapo.tables.statistics import Effect, crossed_effect
+from pnapo.tables.labels import label
+from pnapo.tables.statistics import crossed_effect
 from pnapo.tables.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, Finding
-
-Z = 1.96  # of the jackknife's intervals in gradients.json
 
 
 def path_findings(
-    folder: Path, claims: Claims, statistics: Statistics, policies: Sequence[str] = ()
+    folder: Path, claims: Claims, statistics: Statistics, trained: Mapping[str, Sequence[str]]
 ) -> Iterator[Finding]:
-    """Straightness, closeness and the noise of gradients at the start and at trained `policies`, as measured in `folder`."""
+    """Straightness, closeness and the noise of gradients, as measured in `folder`.
+
+    Gradients are those at the start, and where the runs of `trained` have ended, by the policies of their seeds.
+    """
     means = by_prompt(folder)
     stored, fresh = (means.loc[path] for path in ("stored", "independent"))
     confidence = statistics.confidence
@@ -43,38 +44,44 @@ def path_findings(
         effect = crossed_effect((fresh[column] - stored[column]).to_numpy(), confidence)
         yield Finding(claim, f"fresh − stored, {name}, by prompt, > 0", name, *effect, favourable=effect.value > 0)
 
-    yield from gradient_findings(read_record(folder / "gradients.json"), "at the start of training")
-    for policy in policies:
-        yield from gradient_findings(read_record(folder / f"gradients-{policy}.json"), f"after training ({policy})")
+    yield from gradient_findings([read_record(folder / "gradients.json")], "at the start of training", confidence)
+    for run, policies in trained.items():
+        records = [read_record(folder / f"gradients-{policy}.json") for policy in policies]
+        yield from gradient_findings(records, f"after training ({label(run)})", confidence)
 
 
-def gradient_findings(paths: Mapping[str, Mapping[str, float]], when: str) -> Iterator[Finding]:
-    """Variance, and signal over noise, of a pair's gradient on stored noise against fresh noise."""
-    stored, fresh = (paths[name] for name in ("stored", "independent"))
-    effect = _z_test(
-        fresh["noise"] - stored["noise"],
-        math.hypot(*((path["noise_high"] - path["noise_low"]) / (2 * Z) for path in (stored, fresh))),
-    )
-    yield Finding(
-        f"lower variance of the gradient {when}",
-        "trace of the covariance of a pair's gradient, fresh − stored, > 0; jackknife over pairs",
-        "variance of the gradient", *effect, favourable=effect.value > 0,
-    )  # fmt: skip
-    ratios = [path["signal"] / path["noise"] for path in (stored, fresh)]
-    errors = [(path["signal_high"] - path["signal_low"]) / (2 * Z) / path["noise"] for path in (stored, fresh)]
-    effect = _z_test(ratios[0] - ratios[1], math.hypot(*errors))
-    yield Finding(
-        f"more signal for its noise {when}",
-        "squared norm of the mean gradient over its variance, stored − fresh, > 0; jackknife over pairs",
-        "signal over noise of one pair", *effect, favourable=effect.value > 0,
-    )  # fmt: skip
+def gradient_findings(records: Sequence[Mapping], when: str, confidence: float) -> Iterator[Finding]:
+    """Variance, and signal over noise, of a pair's gradient on stored noise against fresh noise; a record for each seed.
+
+    The paths share pairs and times, so it is their difference that each pair is left out of: the jackknife's pseudo-values
+    [seeds, pairs] stand for values of pairs, and seeds and pairs are both random.
+    """
+    for claim, statistic, test, measure in (
+        (
+            f"lower variance of the gradient {when}",
+            "variance of the gradient",
+            "trace of the covariance of a pair's gradient, fresh − stored",
+            lambda stored, fresh: fresh[1] - stored[1],
+        ),
+        (
+            f"more signal for its noise {when}",
+            "signal over noise of one pair",
+            "squared norm of the mean gradient over its variance, stored − fresh",
+            lambda stored, fresh: stored[0] / stored[1] - fresh[0] / fresh[1],
+        ),
+    ):
+        values = np.array([_pseudo_values(record, measure) for record in records])
+        effect = crossed_effect(values, confidence)
+        over = "pairs and training seeds" if len(records) > 1 else "pairs"
+        yield Finding(claim, f"{test}, > 0; jackknife over {over}", statistic, *effect, favourable=effect.value > 0)
 
 
-def _z_test(value: float, error: float) -> Effect:
-    """A normal estimate with its interval, and the two-sided p-value of its being 0."""
-    if not math.isfinite(error) or error <= 0:
-        return Effect(value, math.nan, math.nan, 1.0)
-    return Effect(value, value - Z * error, value + Z * error, math.erfc(abs(value) / error / math.sqrt(2)))
+def _pseudo_values(record: Mapping, measure: Callable) -> np.ndarray:
+    """Pseudo-values [pairs] of a measure of (signal, noise) on stored and on fresh noise."""
+    stored, fresh = (record[name] for name in ("stored", "independent"))
+    whole = measure(*((path["signal"], path["noise"]) for path in (stored, fresh)))
+    without = measure(*((np.array(path["signals"]), np.array(path["noises"])) for path in (stored, fresh)))
+    return len(without) * whole - (len(without) - 1) * without
 
 
 def theory_findings(exact: Path, world: Path, backbone: str) -> Iterator[Finding]:

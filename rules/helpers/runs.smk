@@ -36,7 +36,7 @@ def reference_visits(wildcards):
     count = CONFIG.datasets[run["data"]].count if run["data"] else CONFIG.prompts.selection.count
     visits = run["steps"] * run["batch"] * run["accumulation"] // count
     data = data_folder(own(wildcards))
-    folder = f"<results>/reference/{wildcards.backbone}{data}/{run['path']}-{run['time_sampling']}"
+    folder = f"<results>/reference/{wildcards.backbone}{data}/{run['path']}-{run['time_sampling']}-s{wildcards.seed}"
     return [f"{folder}/visit-{visit:04d}.json" for visit in range(visits)]
 
 
@@ -50,6 +50,12 @@ def policy_options(wildcards, input):
     """The options that carry a policy: its checkpoint, and after how many steps."""
     step = wildcards.policy.partition("-at")[2]
     return [*(["--policy", input.policy] if input.policy else []), *(["--step", step] if step else [])]
+
+
+def gradient_options(wildcards, input):
+    """The options that carry a policy whose gradients are measured, on the paths that claims compare; none at the start."""
+    found = policy_options(wildcards, input) if input.get("policy") else []
+    return [*found, "--paths", "stored", "independent"] if found else []
 
 
 def trained(run=None):

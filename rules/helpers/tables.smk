@@ -7,15 +7,22 @@ def judged():
     return [backbone for backbone in CONFIG.backbones if backbone in (chosen or [backbone])]
 
 
+def regimes():
+    """The backbones that have both the claims' method and their baseline."""
+    both = {CONFIG.claims.method, CONFIG.claims.baseline} if CONFIG.claims else set()
+    return [backbone for backbone in CONFIG.backbones if both <= set(runs_on(CONFIG, backbone))]
+
+
 def trained_gradients():
-    """The gradients at the trained policies of the claims' method and baseline, the first seed of each."""
+    """The gradients at the trained policies of the claims' method and baseline."""
     claims = CONFIG.claims
     return [
-        f"<results>/lab/{backbone}/gradients-{run}-s{runs[run].seeds[0]}.json"
+        f"<results>/lab/{backbone}/gradients-{run}-s{seed}.json"
         for backbone in judged()
         for runs in [runs_on(CONFIG, backbone)]
         for run in ([claims.method, claims.baseline] if claims else [])
         if run in runs
+        for seed in runs[run].seeds
     ]
 
 

@@ -11,7 +11,7 @@ from pnapo.artifacts import read_record, write_manifest, write_table
 from pnapo.backbones import load_backbone
 from pnapo.config.schema import Run
 from pnapo.errors import UserError
-from pnapo.lab.gradients import gradient_products, signal_to_noise
+from pnapo.lab.gradients import gradient_products, left_out, signal_to_noise
 from pnapo.objectives.errors import mean_square
 from pnapo.pairs.labels import label
 from pnapo.pairs.preferences import load_pairs
@@ -56,7 +56,7 @@ def checkpoint(world, pairs, tmp_path):
     return make
 
 
-def products(world, pairs, checkpoint=None, path="stored"):
+def products(world, pairs, checkpoint=None, path="stored", step=None):
     return gradient_products(
         world.backbone,
         pairs,
@@ -65,6 +65,7 @@ def products(world, pairs, checkpoint=None, path="stored"):
         count=4,
         seed=0,
         checkpoint=checkpoint,
+        step=step,
         log=lambda line: None,
     )
 
@@ -120,6 +121,12 @@ def test_the_script_measures_every_path_of_a_policy(script, world, made, labels,
     assert set(found) == {"stored", "inverted", "shuffled", "independent", "independent_each"}
     assert {"n", "signal", "noise", "noise_low", "noise_high"} <= found["stored"].keys()
     assert found["stored"] == found["inverted"] != found["independent"]
+    assert len(found["stored"]["signals"]) == len(found["stored"]["noises"]) == found["stored"]["n"] == 3
+    with pytest.raises(UserError, match="keeps no weights after 2 steps; add it to the run's snapshots"):
+        products(world, load_pairs(made, labels), files["policy"], step=2)
+    few = ("--paths", "stored", "--model", model, "--count", 3, "--seed", 0, "--device", "cpu")
+    script("measure_gradients", *options, *few)
+    assert read_record(tmp_path / "gradients-pnapo-s0.json") == {"stored": found["stored"]}
 
 
 def test_by_hand():
@@ -131,6 +138,7 @@ def test_by_hand():
     assert (found.low, found.high) == pytest.approx((1 / (26 / 3 + spread), 1 / (26 / 3 - spread)))
     # noise, each left out: 19/2 − 9, 19/2 − 9, 20/2 − 8, so the spread is √(2/3·(¼ + ¼ + 1)) = 1
     assert (found.noise_low, found.noise_high) == pytest.approx((0.0, 2.0))
+    assert np.array(left_out(g @ g.T)) == pytest.approx(np.array([[9, 9, 8], [0.5, 0.5, 2]]))
 
 
 def test_gradients_without_a_mean_show_no_signal():

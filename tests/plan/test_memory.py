@@ -80,7 +80,7 @@ def test_disk_is_counted_as_it_is_stored(planned):
     assert disk.disk(experiment, job("invert_pairs", "sd3", "", 0)).kept == 2 * shard
     embeddings = 20_001 * ((77 + 256) * 4096 + 2048) * 2
     assert disk.disk(experiment, job("embed_prompts", "sd3", "selected")).kept == embeddings
-    assert disk.disk(experiment, job("cache_reference", "sd3", "", "stored", "uniform", 0)).kept == 40_000 * 12
+    assert disk.disk(experiment, job("cache_reference", "sd3", "", "stored", "uniform", 0, 0)).kept == 40_000 * 12
     weights = 2 * (2_028_328_000 + 56_623_104)
     assert disk.disk(experiment, job("train", "sd3", "pnapo", 0)) == (weights, weights + 2 * 12 * 2_028_328_000)
     images = disk.disk(experiment, job("generate_images", "sd3", "base", "geneval")).kept

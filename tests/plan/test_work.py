@@ -36,7 +36,7 @@ def test_training_and_the_reference_it_lacks(planned):
     flops = experiment.backbones["sd3"].flops
     assert done.flops["training", "fp32"] == 6400 * flops.training("lora")
     assert work.work(experiment, job("train", "sd3", "sft", 0))[:2] == (3200, 3200)
-    assert work.work(experiment, job("cache_reference", "sd3", "", "stored", "uniform", 0)).forward == 960
+    assert work.work(experiment, job("cache_reference", "sd3", "", "stored", "uniform", 0, 0)).forward == 960
     computed = planned(runs={"pnapo": {"reference": "compute", "adapter": "full"}})
     done = work.work(computed, job("train", "sd3", "pnapo", 0))
     assert done.forward == 2 * 6400 and done.flops["training", "fp32"] == 6400 * flops.training()

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from pnapo.artifacts import write_csv, write_json, write_table
 from pnapo.config.schema import Claims, Statistics
@@ -17,7 +18,7 @@ EXPECTED = Expected(
     runs={"diffusion_dpo": [0, 1], "pnapo": [0, 1, 2]},
     metrics={"hps": ["heldout"], "geneval": ["geneval"]},
 )
-GRADIENT = {"noise": 4.0, "noise_low": 3.9, "noise_high": 4.1, "signal": 0.5, "signal_low": 0.2, "signal_high": 0.8}
+GRADIENT = {"noise": 4.0, "noises": [4.1, 4.0, 3.9], "signal": 0.5, "signals": [0.5, 0.4, 0.6]}
 
 
 @pytest.fixture
@@ -42,8 +43,9 @@ def results(put, tmp_path):
     ]
     (tmp_path / "lab/sd3").mkdir(parents=True)
     write_table(tmp_path / "lab/sd3/geometry.parquet", pd.DataFrame(rows))
-    for policy in ("", "-pnapo-s0", "-diffusion_dpo-s0"):
-        low = {**GRADIENT, "noise": 2.0}
+    policies = [f"-{policy}" for policy in (*(f"pnapo-s{s}" for s in range(3)), "diffusion_dpo-s0", "diffusion_dpo-s1")]
+    for policy in ("", *policies):
+        low = {**GRADIENT, "noise": 2.0, "noises": [2.0, 2.1, 1.9]}
         write_json(tmp_path / f"lab/sd3/gradients{policy}.json", {"stored": low, "independent": GRADIENT})
     bound = pd.DataFrame({"gain": [1, 2], "bend": [0, 0], "holds": [True, False]})
     write_csv(tmp_path / "tables/kl.csv", bound)
@@ -111,12 +113,21 @@ def test_a_verdict_needs_a_small_p_and_the_right_side():
     ]
 
 
-def test_signal_over_noise_by_hand():
-    """Signals 1 ± 1 and ½ ± 0.3 over variances 2 and 4."""
-    stored = {**GRADIENT, "noise": 2.0, "signal": 1.0, "signal_low": 0.0, "signal_high": 2.0}
-    found = list(gradient_findings({"stored": stored, "independent": GRADIENT}, "now"))[1]
-    error = np.hypot(1 / 1.96 / 2, 0.3 / 1.96 / 4)
-    assert found.value == pytest.approx(0.5 - 0.125) and found.high - found.value == pytest.approx(1.96 * error)
+def test_gradients_are_compared_pair_by_pair_and_seed_by_seed():
+    """Fresh noise has 2 more variance whichever pair is left out, so that is sure, however much both vary over pairs."""
+    stored = {"signal": 1.0, "noise": 2.0, "signals": [1.0, 1.0, 1.0], "noises": [1.0, 2.0, 3.0]}
+    fresh = {"signal": 1.0, "noise": 4.0, "signals": [1.0, 1.0, 1.0], "noises": [3.0, 4.0, 5.0]}
+    variance, ratio = gradient_findings([{"stored": stored, "independent": fresh}], "now", 0.95)
+    assert (variance.value, variance.low, variance.high, variance.p) == (2, 2, 2, 0) and variance.favourable
+    # 1/2 − 1/4, and with a pair left out 1 − 1/3, 1/2 − 1/4, 1/3 − 1/5: pseudo-values 3·¼ − 2·those
+    pseudo = 0.75 - 2 * np.array([2 / 3, 1 / 4, 2 / 15])
+    assert ratio.value == pytest.approx(pseudo.mean())
+    half = stats.t.ppf(0.975, 2) * pseudo.std(ddof=1) / np.sqrt(3)
+    assert (ratio.low, ratio.high) == pytest.approx((pseudo.mean() - half, pseudo.mean() + half))
+    other = {"stored": stored, "independent": {**fresh, "noise": 6.0, "noises": [5.0, 6.0, 7.0]}}
+    variance, _ = gradient_findings([{"stored": stored, "independent": fresh}, other], "later", 0.95)
+    half = stats.t.ppf(0.975, 1) * 1.0  # two seeds, 2 and 4, whatever the pairs
+    assert (variance.value, variance.high) == pytest.approx((3.0, 3.0 + half)) and "training seeds" in variance.test
 
 
 def test_every_trial_names_what_it_compares():

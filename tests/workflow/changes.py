@@ -33,7 +33,7 @@ CHANGES = [
     Change("who follows the training logs (installed, or training would refuse it)", "tracker=tensorboard"),
     Change("what trainings are watched for", "watch={on_trouble: stop, growth: 0.2}"),
     Change("a run's loss, schedule, β, learning rate, LoRA rank, …", "runs={pnapo: {beta: 301}}", jobs=ONE_RUN),
-    Change("a seed more for a run", "runs={pnapo: {seeds: [0, 1]}}", jobs=ONE_RUN),
+    Change("a seed more for a run", "runs={pnapo: {seeds: [0, 1]}}", jobs={"cache_reference": 1, **ONE_RUN}),
     Change("a run more", "runs={ipo: {steps: 2, batch: 16}}", jobs=ONE_RUN),
     Change(
         "a run's `time_sampling`",

@@ -19,7 +19,11 @@ class Config(Section):
     """The whole of config.yaml."""
 
     name: str = Field("world", description="A title for the report.")
-    seed: int = Field(0, ge=0, description="Seed of the training draws (time, fresh noise), shared by all runs.")
+    seed: int = Field(
+        0,
+        ge=0,
+        description="With a training seed added: seed of its draws (time, fresh noise), which runs share.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run; auto: cuda if there is one.")
     tracker: Literal["none", "tensorboard", "trackio", "wandb"] = Field(
         "none",

@@ -104,7 +104,9 @@ class Run(Section):
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm above which the gradient is scaled down.")
     ema: float = Field(0.0, ge=0, lt=1, description="Decay of the weights' moving average; 0 saves the last weights.")
     seeds: list[int] = Field(
-        [0], min_length=1, description="Training seeds: order of the pairs and adapter initialisation."
+        [0],
+        min_length=1,
+        description="Training seeds: times and fresh noises, order of the pairs, adapter initialisation.",
     )
     checkpoint_every: Positive = Field(100, description="Steps between resumable states.")
     backbones: list[Name] | None = Field(None, description="Backbones it is run on; not given: all.")
