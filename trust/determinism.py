@@ -32,7 +32,8 @@ HERE = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PNAPO_WARM": "
 THERE = {"LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "4711"}
 CHECKPOINT = "runs/sd3/pnapo_both-s0"
 LABELS = "pairs/sd3/labels/hps.parquet"
-BEFORE = ("prompts/", "embeddings/", "/samples/", "/images/", "/labels/", "runs/")  # a checkpoint, and what it hangs on
+# What a checkpoint hangs on, and itself.
+BEFORE = ("prompts/", "embeddings/", "/samples/", "/images/", "/labels/", "reference/", "runs/")
 
 # Bounds of rounding on one machine, ten times what was measured or more.
 LATENT = 1e-4  # of latents, whose standard deviation is about 1

@@ -47,6 +47,7 @@ def test_results_are_hashed_but_for_clocks(project):
         path = project.folder / "results" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
+    (project.folder / "results" / "tables" / "gone").symlink_to("nowhere")  # as a file that goes while it is looked at
     assert sorted(project.hashes()) == ["tables/.left.tmp", "tables/main.csv"]
 
 
@@ -70,14 +71,8 @@ def test_a_run_that_ends_before_it_is_interrupted_is_told(project, monkeypatch):
         interrupted(project, after=0.5)
 
 
-FILES = [
-    "prompts/all",
-    "embeddings/sd3",
-    "pairs/sd3/samples/0",
-    "pairs/sd3/images/0",
-    LABELS,
-    "runs/sd3/a-s0/manifest.json",
-]
+FILES = ["prompts/all", "embeddings/sd3", "pairs/sd3/samples/0", "pairs/sd3/images/0", LABELS]
+FILES += ["reference/sd3/visit", "runs/sd3/a-s0/manifest.json"]
 
 
 @pytest.mark.parametrize(
