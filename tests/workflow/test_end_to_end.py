@@ -94,7 +94,7 @@ def test_the_jobs_are_those_of_the_changed_run(finished) -> None:
     told = finished.snakemake("--dry-run", "--config", "runs={pnapo: {beta: 301}}").stdout
     assert "Training sd3 with pnapo, seed 0" in told and "with diffusion_dpo" not in told
     longer = finished.snakemake("--dry-run", "--config", "runs={pnapo: {steps: 3}}").stdout
-    assert "stored path, uniform, visit 0001" in longer and "visit 0000" not in longer
+    assert "stored path, uniform, seed 0, visit 0001" in longer and "visit 0000" not in longer
 
 
 def test_settings_of_the_loss_share_the_references_errors(finished) -> None:
