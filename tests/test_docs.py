@@ -13,6 +13,9 @@ import yaml
 from pnapo.config import load_config, runs_on
 from pnapo.config.resolve import grid
 from pnapo.config.schema import Run
+from pnapo.plan.estimate import estimate
+from pnapo.plan.experiment import Experiment
+from pnapo.plan.hardware import rates
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -55,6 +58,12 @@ def test_examples_fit_the_schema(laid, page, name):
     config = laid(page, name)
     for run, settings in yaml.safe_load(EXAMPLES[page, name][1]).get("runs", {}).items():
         assert (run in config.runs) == (settings is not None), run  # null takes it away
+
+
+@pytest.mark.parametrize(("page", "name"), [key for key, found in EXAMPLES.items() if found[3] == "config/paper.yaml"])
+def test_examples_at_paper_scale_fit_on_its_gpus(laid, page, name):
+    """Those of slurm/config.yaml: eight of 80 GB for a training that is split, one for all else."""
+    assert estimate(Experiment(laid(page, name), 8), rates("h100")).problems == []
 
 
 def test_the_studies_compare_runs_that_differ_by_their_path_alone(laid):
