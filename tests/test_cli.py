@@ -5,8 +5,12 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from pnapo import cli
 from pnapo.artifacts import write_manifest, write_text
+from pnapo.commands.generate import settings
+from pnapo.config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,3 +53,14 @@ def test_a_table_is_not_cut(tmp_path):
     assert shown.count("1.235") == 12
     assert pnapo("table", path, "--columns", "c3,run").stdout.splitlines()[0].split() == ["c3", "run"]
     assert "no column is called c99; there is run, c0" in pnapo("table", path, "--columns", "c99").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "batch"), [("--model sd3", 8), ("--model flux", 2), ("--model flux --keep-noise --batch 3", 3)]
+)
+def test_images_are_made_as_many_at_once_as_the_configuration_or_the_command_says(words, batch):
+    two = {"models": {"flux": {"tests": {"batch": 2}}}}
+    config = load_config(ROOT / "config.yaml", [ROOT / "config/paper.yaml"], two)
+    args = cli._parser().parse_args(f"generate --prompts a --out x {words}".split())
+    made = settings(config, args)
+    assert (made.batch, made.steps, made.guidance) == (batch, 50, config.models[args.model].pairs.guidance or 1.0)

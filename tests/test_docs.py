@@ -13,6 +13,9 @@ import yaml
 from pnapo.config import load_config, runs_on
 from pnapo.config.resolve import grid
 from pnapo.config.schema import Run
+from pnapo.plan.estimate import estimate
+from pnapo.plan.experiment import Experiment
+from pnapo.plan.hardware import rates
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -55,6 +58,12 @@ def test_examples_fit_the_schema(laid, page, name):
     config = laid(page, name)
     for run, settings in yaml.safe_load(EXAMPLES[page, name][1]).get("runs", {}).items():
         assert (run in config.runs) == (settings is not None), run  # null takes it away
+
+
+@pytest.mark.parametrize(("page", "name"), [key for key, found in EXAMPLES.items() if found[3] == "config/paper.yaml"])
+def test_examples_at_paper_scale_fit_on_its_gpus(laid, page, name):
+    """Those of slurm/config.yaml: eight of 80 GB for a training that is split, one for all else."""
+    assert estimate(Experiment(laid(page, name), 8), rates("h100")).problems == []
 
 
 def test_the_studies_compare_runs_that_differ_by_their_path_alone(laid):
@@ -127,14 +136,14 @@ def test_the_cost_beside_the_papers_is_what_the_plan_says(tmp_path):
 def test_images_are_written_as_the_official_geneval_wants_them(monkeypatch, tmp_path):
     """Numbered folders, each with its metadata and its images 0000.png, …, whatever the order of the images."""
     monkeypatch.chdir(tmp_path)
-    for folder in ("results/testsets", "results/images/sd3/base/geneval"):
+    for folder in ("results/paper/testsets", "results/paper/images/sd3/base/geneval"):
         Path(folder).mkdir(parents=True)
     entries = [json.dumps({"tag": "counting", "prompt": text}) for text in ("b", "a")]
     testset = pd.DataFrame({"prompt_id": ["1b", "0a"], "prompt": ["b", "a"], "geneval": entries})
-    testset.to_parquet("results/testsets/geneval.parquet")
+    testset.to_parquet("results/paper/testsets/geneval.parquet")
     rows = [("0a", 1, b"a1"), ("1b", 0, b"b0"), ("0a", 0, b"a0"), ("1b", 1, b"b1")]
     images = pd.DataFrame(rows, columns=["prompt_id", "sample", "image"])
-    images.to_parquet("results/images/sd3/base/geneval/images.parquet")
+    images.to_parquet("results/paper/images/sd3/base/geneval/images.parquet")
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/geneval.md").read_text("utf-8"), re.S)
     exec(code, {})
     made = {str(file.relative_to("for-geneval")): file.read_bytes() for file in Path("for-geneval").rglob("*.*")}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pnapo.artifacts.manifest import read_manifest
 from pnapo.errors import UserError
 from pnapo.refusals import about, raise_refused
 from pnapo.text import one_line, redacted
@@ -41,6 +42,18 @@ def _require_readable(folder: Path) -> None:
         if path.is_file():
             with about(path), open(path, "rb"):
                 pass
+
+
+def published(folder: Path | str) -> tuple[str, str]:
+    """What others know a model folder as: the repository that it was fetched from, and its commit.
+
+    Of a folder without a (readable) record of its download: its own path, and "".
+    """
+    try:
+        fetched = read_manifest(Path(folder, "fetched.json"), "download")["settings"]
+        return str(fetched["repo"]), str(fetched["commit"])
+    except (UserError, KeyError):
+        return str(folder), ""
 
 
 def from_folder(component: type, folder: Path | str, **keywords: Any) -> Any:

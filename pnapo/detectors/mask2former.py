@@ -20,8 +20,19 @@ from pnapo.detectors.instances import instances
 from pnapo.errors import UserError
 
 LONGEST = 1333 / 800  # of the shortest side
-# What GenEval calls objects that COCO, and with it the model's configuration, calls otherwise.
-GENEVAL_NAMES = {"mouse": "computer mouse", "remote": "tv remote", "keyboard": "computer keyboard"}
+# What GenEval calls objects that COCO, and with it the model's configuration, calls otherwise; and COCO's names of those
+# that some lists of its classes spell as Pascal VOC does.
+GENEVAL_NAMES = {
+    "mouse": "computer mouse",
+    "remote": "tv remote",
+    "keyboard": "computer keyboard",
+    "motorbike": "motorcycle",
+    "aeroplane": "airplane",
+    "sofa": "couch",
+    "pottedplant": "potted plant",
+    "diningtable": "dining table",
+    "tvmonitor": "tv",
+}
 
 
 class Mask2Former:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from pnapo.artifacts.pretrained import published
 from pnapo.text import code_span, escape_markdown
 
 _SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"))
@@ -79,10 +80,12 @@ def card(
 
 
 def _origin(settings: Mapping[str, Any], rows: int) -> str:
+    name, commit = published(settings["model"])
+    model = code_span(name) + (f" at commit {code_span(commit)}" if commit else "")
     if "dataset" in settings:
-        return f"{rows} pairs of images from elsewhere, encoded into the latents of {code_span(settings['model'])}."
+        return f"{rows} pairs of images from elsewhere, encoded into the latents of {model}."
     return (
-        f"{settings['samples']} images of each of {rows} prompts by the rectified-flow model {code_span(settings['model'])} "
+        f"{settings['samples']} images of each of {rows} prompts by the rectified-flow model {model} "
         f"({settings['family']}), {settings['steps']} Euler steps at guidance {settings['guidance']:g}, each with the prior "
         "noise that it was made from: what PNAPO (arXiv 2605.09433) trains on."
     )

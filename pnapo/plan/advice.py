@@ -39,6 +39,19 @@ def advice(experiment: Experiment, gpu: Gpu, failing: list[tuple[Job, float]]) -
     return [*lines, shared] if runs else lines
 
 
+def unshared(experiment: Experiment) -> list[str]:
+    """A line for each sharded run of whose forward passes a step the GPUs cannot make equally many: it would not begin."""
+    found = {}
+    for job in experiment.jobs:
+        if job.rule == "train" and (passes := experiment.run(*job.key[:2]).accumulation) % experiment.gpus_of(job):
+            found[job.key[0], experiment.owners.get(job.key[1], job.key[1])] = passes
+    return [
+        f"train {run} on {backbone}: {experiment.gpus} GPUs cannot share `accumulation: {passes}`; make it a multiple of "
+        f"{experiment.gpus} (and `batch` smaller)"
+        for (backbone, run), passes in found.items()
+    ]
+
+
 def _training(experiment: Experiment, gpu: Gpu, backbone: str, name: str) -> str:
     """The first change of a run that fits; else what it would take."""
     run, model = experiment.run(backbone, name), experiment.backbones[backbone]
@@ -79,9 +92,13 @@ def _other(experiment: Experiment, gpu: Gpu, job: Job, held: float) -> str:
     if job.rule == "generate_images":
         own = experiment.config.models[job.key[0]].tests.batch
         path = f"models.{job.key[0]}.tests.batch" if own else f"testsets.{job.key[2]}.batch"
-    if job.rule in ("label_pairs", "score_images"):
-        reward = job.key[2] if job.rule == "label_pairs" else experiment.config.metrics[job.key[3]].reward
-        path = f"rewards.{reward}.batch"
+    if job.rule == "label_pairs":
+        path = f"rewards.{job.key[2]}.batch"
+    if job.rule == "score_images":
+        metric = job.key[3]
+        path = f"rewards.{experiment.config.metrics[metric].reward}.batch"
+        if metric in experiment.detectors:
+            path = f"metrics.{metric}.mask2former.batch"
     if not path:
         return f"no setting makes it smaller but the model's resolution: {larger(held)}"
     whole = experiment.config.model_dump()

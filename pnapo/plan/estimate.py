@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import NamedTuple
 
-from pnapo.plan.advice import advice
+from pnapo.plan.advice import advice, unshared
 from pnapo.plan.disk import Fetched, disk, downloads
 from pnapo.plan.experiment import Experiment
 from pnapo.plan.hardware import Rates
@@ -82,6 +82,7 @@ def estimate(experiment: Experiment, rates: Rates) -> Estimate:
             largest[(*key, which)] = held, job
     rows = sorted(found.values(), key=lambda row: (ORDER.get(row.rule, len(ORDER)), row.rule, row.backbone))
     problems = advice(experiment, rates.gpu, [(job, held) for held, job in largest.values()])
+    problems += unshared(experiment)
     return Estimate(experiment, rates, rows, problems, downloads(experiment))
 
 

@@ -22,7 +22,7 @@ from pnapo.plan.encoders import Clip, Tower
 from pnapo.plan.experiment import Experiment
 from pnapo.plan.jobs import Job
 from pnapo.plan.models import Backbone
-from pnapo.plan.work import EMBED_AT_ONCE, IMAGES_AT_ONCE, REFERENCE_AT_ONCE
+from pnapo.plan.work import EMBED_AT_ONCE, EMBEDDED_AT_ONCE, IMAGES_AT_ONCE, REFERENCE_AT_ONCE
 
 GIB = 2**30
 FRAGMENTS, CUDA = 1.05, 1.0  # factor, and GiB
@@ -96,10 +96,13 @@ def _texts(tower: Tower, rows: int, tokens: int, size: int) -> float:
 
 
 def _embed_prompts(experiment: Experiment, name: str, prompts: str) -> float:
+    """The text encoders, and what they made of some hundred prompts, in float32: beside the last batch of them, or twice
+    while all become one tensor."""
     backbone = experiment.backbones[name]
     size = backbone.itemsize
     held = sum(tower.parameters for tower, _ in backbone.texts) * size
-    return held + max(_texts(tower, EMBED_AT_ONCE, tokens, size) for tower, tokens in backbone.texts)
+    made = 4 * backbone.embedding * min(EMBEDDED_AT_ONCE, experiment.prompts(prompts))
+    return held + made + max(made, *(_texts(tower, EMBED_AT_ONCE, tokens, size) for tower, tokens in backbone.texts))
 
 
 def _filter_unsafe(experiment: Experiment) -> float:

@@ -19,6 +19,7 @@ from pnapo.plan.models import Backbone
 IMAGES_AT_ONCE = 16  # pnapo/lab/geometry.py BATCH
 REFERENCE_AT_ONCE = 16  # pnapo/training/reference.py ROWS
 EMBED_AT_ONCE = 32  # pnapo/backbones/base.py encode_prompts
+EMBEDDED_AT_ONCE = 512  # pnapo/pairs/embeddings.py AT_ONCE
 GEOMETRY_TIMES = 9  # pnapo/lab/geometry.py TIMES
 GEOMETRY_PATHS = 4  # the noises that it compares
 

@@ -29,7 +29,7 @@ def load_detoxify(settings: Safety, device: str):
     if not isinstance(loaded, dict) or not {"config", "state_dict"} <= loaded.keys():
         raise UserError(f"{settings.checkpoint}: not a Detoxify checkpoint (it needs config and state_dict)")
     try:
-        arguments, _ = loaded["config"]["arch"]["args"], loaded["config"]["dataset"]["args"]["classes"]
+        arguments, named = loaded["config"]["arch"]["args"], loaded["config"]["dataset"]["args"]["classes"]
     except (KeyError, TypeError):
         raise UserError(
             f"{settings.checkpoint}: not a Detoxify checkpoint (its config names no architecture or classes)"
@@ -38,11 +38,13 @@ def load_detoxify(settings: Safety, device: str):
         name = arguments.get(key) if isinstance(arguments, dict) else None
         if not (isinstance(name, str) and name.isidentifier() and name.endswith(ends)):
             raise UserError(f"{settings.checkpoint}: not a Detoxify checkpoint ({key} is {name!r})")
-    if settings.config_path:
-        if not Path(settings.config_path).is_dir():
-            raise UserError(f"{settings.config_path}: no such folder")
-        # Detoxify reads its base configuration by name before it looks at the folder given; point it there.
-        arguments["model_type"] = settings.config_path
+    count = arguments.get("num_classes")
+    if type(count) is not int or not isinstance(named, list) or count < len(named):
+        raise UserError(
+            f"{settings.checkpoint}: not a Detoxify checkpoint (num_classes is {count!r}, and its classes are {named!r})"
+        )
+    if settings.config_path and not Path(settings.config_path).is_dir():
+        raise UserError(f"{settings.config_path}: no such folder")
     from detoxify import Detoxify
 
     model = guarded(lambda: _from_checked(Detoxify, settings, loaded, device), settings.checkpoint)
@@ -63,10 +65,29 @@ def _from_checked(detoxify, settings: Safety, loaded: dict, device: str):
 
     import torch
 
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "checkpoint.ckpt"
+    arguments = loaded["config"]["arch"]["args"]
+    with tempfile.TemporaryDirectory() as temporary:
+        base, copy = settings.config_path and Path(temporary, "base"), Path(temporary, "checkpoint.ckpt")
+        if base:
+            _base_with(base, Path(settings.config_path), arguments)
+            # Detoxify reads its base configuration by name before it looks at the folder given; point it there.
+            arguments["model_type"] = str(base)
         torch.save(loaded, copy)
-        return detoxify(checkpoint=str(copy), device=device, huggingface_config_path=settings.config_path)
+        return detoxify(checkpoint=str(copy), device=device, huggingface_config_path=base and str(base))
+
+
+def _base_with(base: Path, folder: Path, arguments: dict) -> None:
+    """The folder of the network's configuration and tokenizer again, with as many outputs as the checkpoint has.
+
+    Detoxify takes a folder's configuration as it is, and that of a language model says nothing of classes.
+    """
+    import transformers
+
+    kind = getattr(transformers, arguments["model_name"]).config_class
+    kind.from_pretrained(folder, num_labels=arguments["num_classes"]).save_pretrained(base)
+    for file in folder.iterdir():
+        if file.name != "config.json":
+            (base / file.name).symlink_to(file.resolve())
 
 
 def toxicity(prompts: list[str], settings: Safety, device: str, log: Callable[[str], None] = print) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from pnapo.artifacts.pretrained import published
 from pnapo.text import escape_markdown
 from pnapo.watch import KINDS
 
@@ -61,7 +62,7 @@ def _front_matter(settings: Mapping[str, Any]) -> dict[str, Any]:
     if settings["run"]["adapter"] == "lora":
         tags.append("lora")
     return {
-        "base_model": settings["base_model"],
+        "base_model": published(settings["base_model"])[0],
         "library_name": "diffusers",
         "pipeline_tag": "text-to-image",
         "tags": tags,
@@ -89,7 +90,8 @@ def _license(base_card: Path) -> dict[str, str]:
 def _usage(settings: Mapping[str, Any], weights: str) -> str:
     """Lines that load the checkpoint. A precision is named, as the parts of a base model may be stored in different ones."""
     pipeline = {"sd3": "StableDiffusion3Pipeline", "flux": "FluxPipeline"}[settings["family"]]
-    base = json.dumps(settings["base_model"], ensure_ascii=False)
+    name, commit = published(settings["base_model"])
+    base = json.dumps(name, ensure_ascii=False) + (f", revision={json.dumps(commit)}" if commit else "")
     if weights.endswith("/"):
         model = {"sd3": "SD3Transformer2DModel", "flux": "FluxTransformer2DModel"}[settings["family"]]
         load = (

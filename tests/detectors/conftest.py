@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-# COCO's classes in its order, as the id2label of facebook/mask2former-swin-small-coco-instance has them.
+# COCO's classes in its order. The id2label of facebook/mask2former-swin-small-coco-instance may spell some as Pascal VOC does.
 _NAMES = (
     "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,"
     "parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,"

@@ -89,6 +89,18 @@ def test_classes_have_genevals_names(detector):
         assert asked == set(detector.classes)
 
 
+def test_lists_that_spell_classes_as_pascal_voc_does_give_the_same_names(detector, settings, folder, tmp_path):
+    spelled = {"motorcycle": "motorbike", "airplane": "aeroplane", "couch": "sofa", "potted plant": "pottedplant"}
+    spelled |= {"dining table": "diningtable", "tv": "tvmonitor"}
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    config = json.loads((copy / "config.json").read_text())
+    config["id2label"] = {number: spelled.get(name, name) for number, name in config["id2label"].items()}
+    config["label2id"] = {name: int(number) for number, name in config["id2label"].items()}
+    assert set(spelled.values()) <= config["label2id"].keys()
+    (copy / "config.json").write_text(json.dumps(config))
+    assert Mask2Former(settings.model_copy(update={"model": str(copy)})).classes == detector.classes
+
+
 def test_the_floor_is_the_lower_threshold(settings):
     rules = Rules(threshold=0.4, counting_threshold=0.2)
     made = Metric(kind="geneval", detector="mask2former", mask2former=settings, rules=rules, testsets=["geneval"])

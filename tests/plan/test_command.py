@@ -58,6 +58,18 @@ def test_what_is_told_to_help_does_help(planned):
     assert any(line.startswith("generate_pairs on flux") and "`pairs.batch: 1` still takes" in line for line in small)
     assert any(line.startswith("generate_images on flux") and "`testsets.geneval.batch: 1`" in line for line in small)
     assert not estimate(planned(), hardware.rates("rtx3090")).problems
+    many = planned("config/paper.yaml", backbones=["sd3"], metrics={"geneval_hf": {"mask2former": {"batch": 256}}})
+    problems = estimate(many, hardware.rates("h100")).problems
+    (told,) = [line for line in problems if line.startswith("score_images on sd3")]
+    assert "`metrics.geneval_hf.mask2former.batch: " in told and "takes" in told
+
+
+def test_gpus_that_cannot_share_a_steps_passes_are_told(planned):
+    found = estimate(planned("config/paper.yaml", backbones=["flux"], gpus=6), hardware.rates("h200")).problems
+    assert any(
+        line.startswith("train pnapo on flux: 6 GPUs cannot share `accumulation: 64`; make it") for line in found
+    )
+    assert not estimate(planned("config/paper.yaml", gpus=8), hardware.rates("h100")).problems
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ def test_lists_of_known_and_unknown_length(planned, tmp_path):
         ("pnapo/lab/geometry.py", r"^TIMES = (\d+)", work.GEOMETRY_TIMES),
         ("pnapo/detectors/instances.py", r"^MOST = (\d+)", memory.MASKS),
         ("pnapo/training/reference.py", r"^ROWS = (\d+)", work.REFERENCE_AT_ONCE),
+        ("pnapo/pairs/embeddings.py", r"^AT_ONCE = (\d+)", work.EMBEDDED_AT_ONCE),
         ("pnapo/backbones/base.py", r"def encode_prompts\(.*batch: int = (\d+)", work.EMBED_AT_ONCE),
     ],
 )

@@ -15,11 +15,15 @@ from pnapo.errors import UserError
 from pnapo.prompts.safety import load_detoxify, remove_unsafe, toxicity
 
 PROMPTS = ["a red ring", "naked", "", "naked " * 50, "a ring and a red ring", "😀"]
+CLASSES = ["toxic", "sexual_explicit", "insult"]
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    """A checkpoint in Detoxify's format that calls a prompt toxic by the share of the word "naked" in it."""
+    """A checkpoint in Detoxify's format that calls a prompt toxic by the share of the word "naked" in it.
+
+    Like the multilingual one it has more outputs than named classes, and a base configuration that says nothing of either.
+    """
     folder = tmp_path_factory.mktemp("detoxify")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "ring", "and", "naked"]
     BertTokenizer(vocab={w: i for i, w in enumerate(words)}, model_max_length=16).save_pretrained(folder)
@@ -30,9 +34,9 @@ def settings(tmp_path_factory):
         num_attention_heads=2,
         intermediate_size=16,
         max_position_embeddings=16,
-        num_labels=2,
     )
     config.save_pretrained(folder)
+    assert "id2label" not in (folder / "config.json").read_text()
     torch.manual_seed(0)
     model = BertForSequenceClassification(config).train()
     tokenizer = BertTokenizer.from_pretrained(folder)
@@ -44,15 +48,18 @@ def settings(tmp_path_factory):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+    state = model.state_dict()
+    for name in ("classifier.weight", "classifier.bias"):
+        state[name] = torch.cat([state[name], torch.zeros(3, *state[name].shape[1:])])
     architecture = {
-        "num_classes": 2,
+        "num_classes": 5,
         "model_type": "no-such-model",
         "model_name": "BertForSequenceClassification",
         "tokenizer_name": "BertTokenizer",
     }
     content = {
-        "config": {"arch": {"args": architecture}, "dataset": {"args": {"classes": ["toxic", "sexual_explicit"]}}},
-        "state_dict": model.state_dict(),
+        "config": {"arch": {"args": architecture}, "dataset": {"args": {"classes": CLASSES}}},
+        "state_dict": state,
     }
     torch.save(content, folder / "toxic.ckpt")
     return Safety(checkpoint=str(folder / "toxic.ckpt"), config_path=str(folder), batch=2)
@@ -116,7 +123,7 @@ def test_detoxifys_scores_can_be_cut_by_share_too(settings):
 
 
 def test_an_unknown_label_is_named(settings):
-    with pytest.raises(UserError, match="no class 'rudeness'; it has toxicity, sexual_explicit"):
+    with pytest.raises(UserError, match="no class 'rudeness'; it has toxicity, sexual_explicit, insult"):
         load_detoxify(settings.model_copy(update={"labels": ["rudeness"]}), "cpu")
 
 
@@ -134,6 +141,10 @@ def without_classes(content):
     del content["config"]["dataset"]
 
 
+def too_few_outputs(content):
+    content["config"]["arch"]["args"]["num_classes"] = 2
+
+
 def other_weights(content):
     content["state_dict"] = {"some.other.weight": torch.zeros(2)}
 
@@ -149,6 +160,7 @@ def other_sizes(content):
         (other_weights, "lacks "),
         (other_sizes, "cannot be loaded"),
         (without_classes, "not a Detoxify checkpoint"),
+        (too_few_outputs, "not a Detoxify checkpoint (num_classes is 2, "),
         (lambda content: content.pop("config"), "not a Detoxify checkpoint"),
     ],
 )

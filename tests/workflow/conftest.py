@@ -35,11 +35,16 @@ class Project:
         """How often each rule would run, without the targets (which run nothing)."""
         done = self.snakemake("--dry-run", *arguments)
         assert done.returncode == 0, done.stdout
-        if "Nothing to be done" in done.stdout:
+        return self.jobs_in(done.stdout)
+
+    @staticmethod
+    def jobs_in(told: str) -> Counter:
+        """How often each rule would run, of what a plan has printed."""
+        if "Nothing to be done" in told:
             return Counter()
-        table = done.stdout.rpartition("Job stats:")[2]
+        table = told.rpartition("Job stats:")[2]
         jobs = Counter({rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.M)})
-        assert jobs.pop("total") == sum(jobs.values()), done.stdout
+        assert jobs.pop("total") == sum(jobs.values()), told
         for target in ("all", "labels", "train_all", "benchmarks", "tables", "prompts", "pairs", "claims"):
             jobs.pop(target, None)
         return jobs
