@@ -296,7 +296,7 @@ def main(log: Callable[[str], None] = print) -> None:
         shutil.rmtree(folder)
     else:
         log(f"left in {folder}")
-    record("chaos", found)
+    record("chaos", found, args.record_in)
 
 
 if __name__ == "__main__":

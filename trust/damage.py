@@ -9,11 +9,11 @@ at once, and what `pnapo verify` tells is done: the results must be those from b
 import argparse
 import os
 import random
-import shutil
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, chdir
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from pnapo.verify import inside, remedy, results_of, verify
 from trust.consumers import Consumers, Refusal
 from trust.project import Project
 from trust.promise import Promise, record, seeded
-from trust.sources import ROOT
 
 RESULTS = Path("results")
 RUN = ("--cores", "2", "--")
@@ -248,21 +247,27 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     args = seeded(__doc__.partition("\n")[0], options)
-    folder = (args.folder or Path(tempfile.mkdtemp(prefix="damage-"))).absolute()
-    if args.results:
-        project = Project.there(args.results.absolute().parent)
-    else:
-        project = Project(folder / "project", Path(__file__).with_name("damage.yaml"))
-        project.run(*RUN, *TARGETS)
-    os.environ.pop("PNAPO_RESULTS", None)
-    os.chdir(project.folder)
-    draw, start = random.Random(args.seed), time.monotonic()
-    files: dict[str, list[Path]] = defaultdict(list)
+    with ExitStack() as stack:
+        if args.results:
+            project = Project.there(args.results.absolute().parent)
+        else:
+            folder = args.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="damage-")))
+            project = Project(folder.absolute() / "project", Path(__file__).with_name("damage.yaml"))
+            project.run(*RUN, *TARGETS)
+        os.environ.pop("PNAPO_RESULTS", None)
+        stack.enter_context(chdir(project.folder))
+        found = promises(project, args.each, random.Random(args.seed))
+    record("damage", found, args.record_in)
+
+
+def promises(project: Project, each: int, draw: random.Random) -> list[Promise]:
+    """Damage `each` times every kind of file of a finished project, which is the working directory, then mend all kinds."""
+    start, files = time.monotonic(), defaultdict(list)
     for path in sorted(RESULTS.rglob("*")):
         if path.is_file() and (kind := kind_of(path)):
             files[kind].append(path)
     verifier, consumers = Verifier(), Consumers(RESULTS, draw)
-    tried = list(injections(files, args.each, draw))
+    tried = list(injections(files, each, draw))
     for one in tried:
         try_out(one, verifier, consumers)
         if one.found or one.refused:
@@ -272,31 +277,25 @@ def main() -> None:
     asked = [one for one in tried if one.asked]
     bad, accepted = [one for one in tried if one.found], [one for one in asked if one.refused]
     left = mend(project, files, draw, verifier)
-    os.chdir(ROOT)
-    if not (args.folder or args.results):
-        shutil.rmtree(folder)
-    record(
-        "damage",
-        [
-            Promise(
-                "Any damaged, truncated, empty or swapped file, and a manifest of another run, is found by `pnapo verify`, "
-                "which names the file, what to delete and what makes it again",
-                f"{len(tried) - len(bad)} of {len(tried)} injections, {len(files)} kinds of files",
-                not bad and len(tried) >= 200,
-            ),
-            Promise(
-                "A job that reads it refuses it in one line, and writes nothing",
-                f"{len(asked) - len(accepted)} of {len(asked)} injections into what a job reads, "
-                f"{len({one.asked for one in asked})} scripts and commands",
-                not accepted and len(asked) >= 150,
-            ),
-            Promise(
-                "Doing what `pnapo verify` says mends it: the results are those from before, byte for byte",
-                left or f"{len(files)} files, one of every kind, damaged at once",
-                not left,
-            ),
-        ],
-    )
+    return [
+        Promise(
+            "Any damaged, truncated, empty or swapped file, and a manifest of another run, is found by `pnapo verify`, "
+            "which names the file, what to delete and what makes it again",
+            f"{len(tried) - len(bad)} of {len(tried)} injections, {len(files)} kinds of files",
+            not bad and len(tried) >= 200,
+        ),
+        Promise(
+            "A job that reads it refuses it in one line, and writes nothing",
+            f"{len(asked) - len(accepted)} of {len(asked)} injections into what a job reads, "
+            f"{len({one.asked for one in asked})} scripts and commands",
+            not accepted and len(asked) >= 150,
+        ),
+        Promise(
+            "Doing what `pnapo verify` says mends it: the results are those from before, byte for byte",
+            left or f"{len(files)} files, one of every kind, damaged at once",
+            not left,
+        ),
+    ]
 
 
 def tell(tried: list[Injection]) -> None:

@@ -91,7 +91,7 @@ def main() -> None:
             text = f"any bytes in the place of {NAMES[name]} are taken, or refused in one line"
             promises.append(Promise(text, figure, not found and tried > 0))
             print(f"{name}: {figure}", flush=True)
-        record("fuzz", promises)
+        record("fuzz", promises, args.record_in)
 
 
 if __name__ == "__main__":

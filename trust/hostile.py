@@ -18,12 +18,17 @@ import pandas as pd
 import yaml
 
 from trust import surfaces
-from trust.promise import Promise, record
+from trust.promise import Promise, arguments, record
 from trust.sources import ROOT, copy_sources
 
 CORPUS = runpy.run_path(str(ROOT / "tests" / "hostile" / "corpus.py"))
 MARK, PROMPTS, SECRETS = CORPUS["MARK"], CORPUS["PROMPTS"], CORPUS["SECRETS"]
-TEXTS = (".csv", ".html", ".json", ".jsonl", ".log", ".md", ".tex", ".tsv", ".txt", ".yaml", ".svg", "")
+LED_TO = (
+    "/",
+    "/etc",
+    "~",
+    tempfile.gettempdir(),
+)  # where paths among the prompts lead, beside the folders above the project
 
 
 def lists(folder: Path) -> None:
@@ -72,20 +77,19 @@ class Project:
         self.environment |= {"XDG_CACHE_HOME": str(folder / ".cache"), "PYTHONPATH": "."}
         self.said = ""
 
-    def run(self, *arguments: str) -> str:
-        """What a command says; RuntimeError with its last lines if it fails."""
+    def run(self, *arguments: str) -> None:
+        """Keep what a command says; RuntimeError with its last lines if it fails."""
         done = subprocess.run(
             [sys.executable, "-m", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
         )
-        self.said += done.stdout
+        said = done.stdout.decode("utf-8", "replace")  # line ends as they are
+        self.said += said
         if done.returncode:
-            raise RuntimeError(f"{' '.join(arguments)}: {done.stdout[-2000:]}")
-        return done.stdout
+            raise RuntimeError(f"{' '.join(arguments)}: {said[-2000:]}")
 
     def make(self) -> None:
         """Everything that is written of prompts."""
@@ -175,17 +179,30 @@ def prompts_kept(project: Project) -> tuple[int, list[str]]:
     return sum(map(len, tables.values())), lost
 
 
+def said(project: Project) -> tuple[int, list[str]]:
+    """Lines that commands printed, of which each prompt has one at least, and what is wrong with them."""
+    count = project.said.count("\n")
+    if count < len(PROMPTS):
+        raise RuntimeError(f"only {count} lines were printed for {len(PROMPTS)} prompts")
+    return count, list(surfaces.log(project.said, MARK))
+
+
+def standing(project: Project) -> set[Path]:
+    """What is below the two folders above the project, and what has a prompt's name where its path leads."""
+    elsewhere = (path for place in LED_TO for path in Path(place).expanduser().iterdir())
+    return {path for path in elsewhere if MARK in path.name} | set(project.folder.parents[1].rglob("*"))
+
+
 def outside(project: Project, before: set[Path]) -> tuple[int, list[str]]:
-    """Files that stand where no output belongs, and links out of the results."""
-    results = project.folder / "results"
-    now = set(project.folder.parent.rglob("*"))
+    """What has come to stand where no output belongs; links, and names that prompts gave, where it does."""
+    new = standing(project) - before
     allowed = (*project.made, project.folder / ".snakemake", project.folder / ".cache")
-    new = [path for path in now - before if not any(path.is_relative_to(folder) for folder in allowed)]
-    new = [path for path in new if "__pycache__" not in path.parts]
-    strange = [
-        path for path in results.rglob("*") if not re.fullmatch(r"[\w.-]{1,150}", path.name) or path.is_symlink()
-    ]
-    return len(now - before), [f"{path}" for path in (*new, *strange)]
+    wrong = [path for path in new if not any(path.is_relative_to(folder) for folder in allowed)]
+    wrong = [path for path in wrong if "__pycache__" not in path.parts]
+    for path in (path for folder in project.made for path in folder.rglob("*")):
+        if path.is_symlink() or path.stem == MARK or not re.fullmatch(r"[\w.-]{1,150}", path.name, re.ASCII):
+            wrong.append(path)
+    return len(new), [f"{path}" for path in wrong]
 
 
 def secrets(project: Project) -> tuple[int, list[str]]:
@@ -217,11 +234,16 @@ def promises(project: Project, before: set[Path]) -> Iterator[Promise]:
         ("front matter of cards is YAML and holds no prompt", "cards", cards(project)),
         ("prompts come back from tables as they went in", "rows", prompts_kept(project)),
         (
-            "logs hold nothing that a terminal obeys",
+            "logs hold nothing that a terminal obeys, and no line that a prompt wrote",
             "logs",
-            found_in(files(results / "logs", "*.log"), surfaces.log, 20),
+            found_in(files(results / "logs", "*.log"), lambda text: surfaces.log(text, MARK), 20),
         ),
-        ("nothing is written outside results", "files and folders", outside(project, before)),
+        ("nor does what commands print", "lines", said(project)),
+        (
+            "nothing is written outside results, nor under a prompt's name",
+            "files and folders",
+            outside(project, before),
+        ),
         ("secrets of the environment stand in no file and no message", "files", secrets(project)),
     ]
     for promise, what, (count, wrong) in looks:
@@ -230,17 +252,19 @@ def promises(project: Project, before: set[Path]) -> Iterator[Promise]:
         yield Promise(promise, f"{len(PROMPTS)} prompts, {count} {what}, {len(wrong)} wrong", not wrong)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, help="a new folder to work in, which is kept (default: a temporary one)")
-    args = parser.parse_args()
+
+
+def main() -> None:
+    args = arguments(__doc__, options)
     with ExitStack() as stack:
         folder = args.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hostile-")))
         project = Project(folder.resolve() / "in" / "a project")
-        before = set(project.folder.parent.rglob("*"))
+        before = standing(project)
         project.make()
         found = list(promises(project, before))
-    record("hostile", found)
+    record("hostile", found, args.record_in)
 
 
 if __name__ == "__main__":

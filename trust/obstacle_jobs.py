@@ -16,7 +16,6 @@ from pnapo.pairs.labels import label
 TEXTS = [f"a photo of {count} {color} stars" for count in ("one", "two", "three") for color in ("red", "blue", "green")]
 RUN = {"loss": "dpo", "schedule": "dynamic", "steps": 4, "batch": 2, "checkpoint_every": 1, "snapshots": [2]}
 
-
 SCRIPTS = tuple(
     f"workflow_scripts/{name}.py"
     for name in (
@@ -25,7 +24,10 @@ SCRIPTS = tuple(
         "generate_pairs",
         "collect_pairs",
         "decode_pairs",
+        "label_pairs",
+        "cache_reference",
         "train",
+        "score_images",
         "report",
     )
 )
@@ -133,8 +135,39 @@ def _jobs(inputs: Path, run: Callable[[Job, Path], None]) -> list[Job]:
         reads="shard-00000-of-00001.json",
     )
     run(collect, inputs / "pairs")
-    scores = np.random.default_rng(0).normal(size=(len(TEXTS), pairs.samples))
-    write_table(inputs / "labels.parquet", label(list(frame["prompt_id"]), scores))
+    run(images, inputs / "images")
+    judged = ["--images", str(inputs / "images" / "manifest.json"), "--reward", as_json(config.rewards["hps"]), *cpu]
+    labels = Job(
+        "labels",
+        "workflow_scripts/label_pairs.py",
+        lambda out: [
+            *("--pairs", str(inputs / "pairs" / "manifest.json"), "--prompts", str(prompts), *judged),
+            *("--out", str(out / "hps.parquet")),
+        ],
+        reads="images.parquet",
+    )
+    write_table(inputs / "testset.parquet", frame.assign(geneval="", scene=""))
+    scores = Job(
+        "scores",
+        "workflow_scripts/score_images.py",
+        lambda out: [
+            *("--testset", str(inputs / "testset.parquet"), "--metric", as_json(config.metrics["hps"]), *judged),
+            *("--out", str(out / "hps.parquet")),
+        ],
+        reads="images.parquet",
+    )
+    reference = Job(
+        "reference",
+        "workflow_scripts/cache_reference.py",
+        lambda out: [
+            *("--pairs", str(inputs / "pairs" / "manifest.json"), "--embeddings", str(embedded / "manifest.json")),
+            *("--model", model, *cpu, "--path", "stored", "--time-sampling", "uniform"),
+            *("--draw-seed", "0", "--visit", "0", "--out", str(out / "visit-0000.json")),
+        ],
+        reads="shard-00000-of-00001.safetensors",
+    )
+    drawn = np.random.default_rng(0).normal(size=(len(TEXTS), pairs.samples))
+    write_table(inputs / "labels.parquet", label(list(frame["prompt_id"]), drawn))
     checkpoint = Job(
         "checkpoint",
         "workflow_scripts/train.py",
@@ -145,7 +178,8 @@ def _jobs(inputs: Path, run: Callable[[Job, Path], None]) -> list[Job]:
         ],
         reads="labels.parquet",
     )
-    return [table, embeddings, shards, collect, images, checkpoint, _report(inputs / "results")]
+    made = [table, embeddings, shards, collect, images, labels, reference, checkpoint, scores]
+    return [*made, _report(inputs / "results")]
 
 
 def _report(results: Path) -> Job:

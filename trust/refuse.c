@@ -1,5 +1,8 @@
 /* Lets the system refuse one thing, as a disk or its server would: load it with LD_PRELOAD, then set
-   REFUSE="CALL NUMBER PART". CALL is open, write, sync, close or rename, NUMBER the error's, PART is in the file's path.
+   REFUSE="CALL NUMBER PART". CALL is open, read, map, write, sync, close or rename, NUMBER the error's, PART is in the
+   file's path.
+
+   A `map` succeeds, but of pages beyond the file's end: as if it were cut short at once, the reader is sent SIGBUS.
 
    A `close` that fails, once, is a network disk telling that it could not keep what was written: as on Linux, descriptors
    of the file that were open by then hear it from fsync, later ones do not. */
@@ -11,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -51,6 +55,19 @@ static int refused_of(const char *call, int fd) {
   REFUSE(refused_of("sync", fd)); return NEXT(name)(fd); }
 
 OPEN(open) OPEN(open64) OPENAT(openat) OPENAT(openat64) SYNC(fsync) SYNC(fdatasync)
+
+#define READ(name) ssize_t name(int fd, void *data, size_t count, off_t at) { \
+  REFUSE(refused_of("read", fd)); return NEXT(name)(fd, data, count, at); }
+#define MAP(name) void *name(void *to, size_t length, int rights, int flags, int fd, off_t at) { \
+  if (fd >= 0 && refused_of("map", fd)) at += (off_t)1 << 40; \
+  return NEXT(name)(to, length, rights, flags, fd, at); }
+
+READ(pread) READ(pread64) MAP(mmap) MAP(mmap64)
+
+ssize_t read(int fd, void *data, size_t count) {
+  REFUSE(refused_of("read", fd));
+  return NEXT(read)(fd, data, count);
+}
 
 ssize_t write(int fd, const void *data, size_t count) {
   REFUSE(refused_of("write", fd));

@@ -10,6 +10,7 @@ from pathlib import Path
 from pnapo.report.marks import put
 from trust.promise import RESULTS
 
+VERDICTS = {True: "holds", False: "**broken**", None: "not run"}
 # In the order of docs/reliability.md. Another program: its name here, and its section there.
 PROGRAMS: tuple[str, ...] = (
     "determinism",
@@ -26,10 +27,7 @@ PROGRAMS: tuple[str, ...] = (
 def rows(program: str, folder: Path = RESULTS) -> list[tuple[str, str, str, str]]:
     """The promises of one program, as rows of the page: promise, command, figure, verdict."""
     found = json.loads((folder / f"{program}.json").read_text("utf-8"))
-    return [
-        (one["promise"], f"`python -m trust.{program}`", one["figure"], "holds" if one["holds"] else "**broken**")
-        for one in found
-    ]
+    return [(one["promise"], f"`python -m trust.{program}`", one["figure"], VERDICTS[one["holds"]]) for one in found]
 
 
 def table(programs: tuple[str, ...], folder: Path = RESULTS) -> str:
@@ -54,7 +52,7 @@ def main() -> None:
         start = time.monotonic()
         failed = subprocess.run([sys.executable, "-m", f"trust.{program}"]).returncode
         print(
-            f"== {program}: {'FAILED' if failed else 'holds'} after {(time.monotonic() - start) / 60:.0f} min",
+            f"== {program}: {'NOT PROVEN' if failed else 'holds'} after {(time.monotonic() - start) / 60:.0f} min",
             flush=True,
         )
         broken += [program] if failed else []

@@ -167,8 +167,10 @@ def front_matter(text: str) -> dict:
     return found
 
 
-def log(text: str) -> Iterator[str]:
-    """What a terminal would obey in a log; progress bars of libraries may return to the line's beginning."""
+def log(text: str, mark: str = "") -> Iterator[str]:
+    """What a terminal would obey, and lines that a prompt with `mark` wrote; progress bars may return to a line's beginning."""
     for line in text.split("\n"):
         if re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", line):
             yield f"a control character in {line[:60]!a}"
+        if mark and re.search(rf"(^|\r)(error: )?{mark}", line):
+            yield f"a line of its own {line[:60]!a}"

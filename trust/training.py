@@ -270,7 +270,7 @@ def main() -> None:
         import pnapo.training.from_files  # noqa: F401  # once for all forks
 
         found = [troubles(pairs), health(pairs), stops(pairs), ended(pairs, args.ends, random.Random(args.seed))]
-    record("training", found)
+    record("training", found, args.record_in)
 
 
 if __name__ == "__main__":

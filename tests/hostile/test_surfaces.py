@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pnapo.artifacts import write_csv
 from pnapo.artifacts.images import encode_png
 from pnapo.study.choose import Pair, Picture
 from pnapo.study.page import render
+from pnapo.tables.terminal import show
 from pnapo.tables.write import write_all
 from pnapo.text import presentable
 from trust import surfaces
@@ -41,8 +43,21 @@ def test_the_page_of_a_study_holds_text_alone() -> None:
 
 
 def test_messages_hold_text_alone() -> None:
-    assert [prompt for prompt in PROMPTS if list(surfaces.log(presentable(prompt)))] == []
+    assert [prompt for prompt in PROMPTS if list(surfaces.log(presentable(prompt), MARK))] == []
     assert list(surfaces.log("\x1b[31m"))
+
+
+def test_a_table_in_the_terminal_holds_text_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_csv(tmp_path / "t.csv", pd.DataFrame({"score": -0.5, "prompt": PROMPTS}))
+    show(tmp_path / "t.csv")
+    said = capsys.readouterr().out
+    assert list(surfaces.log(said, MARK)) == []
+    assert said.count("\n") > len(PROMPTS) and said.count(MARK) >= sum(MARK in text for text in PROMPTS)
+
+
+@pytest.mark.parametrize("text", CORPUS["TERMINAL"][:5])
+def test_a_terminal_that_obeys_a_prompt_is_seen(text: str) -> None:
+    assert list(surfaces.log(f"images 1 of 2: {text}\n", MARK)), text
 
 
 @pytest.mark.parametrize("text", CORPUS["HTML"][:8] + CORPUS["HTML"][9:13])
