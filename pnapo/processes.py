@@ -64,6 +64,7 @@ def launch(script: str, arguments: Sequence[str], *, processes: int, nodes: int 
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(SETTINGS), "--multi_gpu"]
     command += ["--num_processes", str(processes), "--num_machines", str(nodes)]
     command += ["--num_cpu_threads_per_process", str(max(1, threads * nodes // processes))]
+    command += ["--log_dir", os.devnull]  # else torch leaves an empty folder in the temporary one
     called = ["--module", script] if module else [script]
     if nodes == 1:
         _run([*command, "--main_process_port", "0", *called, *arguments], dict(os.environ))

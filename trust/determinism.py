@@ -3,7 +3,9 @@
 It runs from nothing in one folder, then in another with another path, hash seed, locale, time zone, scheduler and number of
 cores, interrupted once. A training and all before it run in plain processes. Copies of the finished folder then make again
 what another number of shards, another batch size or two processes in training touch. Files are compared by SHA-256, all but
-those that hold times, as `pnapo diff` leaves them out. `--small` leaves the laboratory and plain processes out.
+those that hold times, as `pnapo diff` leaves them out, and by `pnapo diff` itself; the hashes of the first run are written as
+`sha256sum` writes them. That a change was in force is read in what the runs recorded. `--small` leaves the laboratory and
+plain processes out.
 """
 
 import argparse
@@ -11,20 +13,27 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import yaml
 
+from pnapo.artifacts import write_text
+from pnapo.diff.runs import compare
+from pnapo.diff.settings import recorded
 from pnapo.diff.story import place
 from trust.project import Project
 from trust.promise import RESULTS, Promise, record
 
 CONFIG = Path(__file__).with_name("complete.yaml")
 LABORATORY = ("tuning", "budget", "claims", "lab")  # left out of a quick try
-HERE = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
+HERE = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PNAPO_WARM": "1"}
 THERE = {"LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "4711"}
 CHECKPOINT = "runs/sd3/pnapo_both-s0"
 LABELS = "pairs/sd3/labels/hps.parquet"
+# What a checkpoint hangs on, and itself.
+BEFORE = ("prompts/", "embeddings/", "/samples/", "/images/", "/labels/", "reference/", "runs/")
 
 # Bounds of rounding on one machine, ten times what was measured or more.
 LATENT = 1e-4  # of latents, whose standard deviation is about 1
@@ -66,22 +75,39 @@ def interrupted(project: Project, *arguments: str, after: float, **changed: str)
     project.run(*arguments, **changed)
 
 
-def clean_runs(folder: Path, small: bool) -> tuple[Project, list[Promise]]:
-    config = configuration(folder, small)
-    here = Project(folder / "here", config)
+def first(folder: Path, small: bool) -> tuple[Project, float]:
+    """The project that all others are compared with, made from nothing, and what warm processes did of it (see `served`)."""
+    here = Project(folder / "here", configuration(folder, small))
     here.run("--cores", "2", **HERE)
-    there = Project(folder / "another place" / "with spaces", config)
+    return here, served(here)
+
+
+def served(project: Project) -> float:
+    """Seconds of CPU that the jobs of a project took which were forks of a warm process, as far as that is still there."""
+    server, found = str(project.folder.resolve() / "pnapo" / "warm" / "server.py"), 0.0
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if server in process.cmdline():
+                used = process.cpu_times()
+                found += used.children_user + used.children_system
+    return found
+
+
+def twice(here: Project, folder: Path) -> Promise:
+    """All of it again, elsewhere and interrupted."""
+    there = Project(folder / "another place" / "with spaces", here.folder / "config.yaml")
     interrupted(there, "--cores", "1", "--scheduler", "greedy", after=0.4, **THERE)
     ours, theirs = here.hashes(), there.hashes()
+    part, told = parted(ours, theirs), compare(here.folder / "results", there.folder / "results").first
     kinds = {"tables": "tables/", "labels": "/labels/", "noises and latents": "/samples/", "checkpoints": "runs/"}
-    counts = ", ".join(f"{sum(part in name for name in ours)} {kind}" for kind, part in kinds.items())
-    first = parted(ours, theirs)
+    counts = ", ".join(f"{sum(part in name for name in ours)} of {kind}" for kind, part in kinds.items())
+    said = f"`pnapo diff`: {f'they part in {told.name}' if told else 'equal'}"
     title = (
         "Two runs from nothing agree byte for byte, whatever the folder, order of jobs, cores, hash seed, locale and time "
         "zone, interrupted or not"
     )
-    same = Promise(title, first or f"{len(ours)} files ({counts})", not first and len(ours) > 100)
-    return here, [same]
+    figure = f"{part or f'{len(ours)} files ({counts})'}; {said}"
+    return Promise(title, figure, not part and not told and len(ours) > 100)
 
 
 def again(here: Project, folder: Path, change: str, target: str) -> Project:
@@ -92,14 +118,17 @@ def again(here: Project, folder: Path, change: str, target: str) -> Project:
     return made
 
 
-def plain(here: Project, folder: Path) -> Promise:
-    """The same from processes that start from nothing."""
+def plain(here: Project, folder: Path, warm: float) -> Promise:
+    """The same from processes that start from nothing. `warm`: what warm processes did of the first."""
     project = Project(folder / "plain", here.folder / "config.yaml")
-    project.run("--cores", "2", "--", f"results/{CHECKPOINT}/manifest.json", PNAPO_WARM="0", **HERE)
+    project.run("--cores", "2", "--", f"results/{CHECKPOINT}/manifest.json", **{**HERE, "PNAPO_WARM": "0"})
     ours, theirs = here.hashes(), project.hashes()
-    first = parted({name: ours.get(name, "") for name in theirs}, theirs)
-    title = "The warm start changes nothing"
-    return Promise(title, first or f"{len(theirs)} files up to a checkpoint", not first and len(theirs) > 40)
+    part = parted({name: ours.get(name, "") for name in theirs}, theirs)
+    lacking = [kind for kind in BEFORE if not any(kind in name for name in theirs)]
+    cold = served(project)
+    figure = part or f"{len(theirs)} files up to a checkpoint{''.join(f', none of {kind}' for kind in lacking)}"
+    figure += f"; jobs of {warm:.0f} s of CPU served warm, then of {cold:.0f} s"
+    return Promise("The warm start changes nothing", figure, not part and not lacking and warm > 0 and not cold)
 
 
 def shards(here: Project, folder: Path) -> Promise:
@@ -137,9 +166,17 @@ def batches(here: Project, folder: Path) -> list[Promise]:
     columns = ["score_0", "score_1"]
     by = float(np.abs(ours[columns].to_numpy() - theirs[columns].to_numpy()).max())
     flipped = int((ours["winner"] != theirs["winner"])[ours["gap"] > 2 * SCORE].sum())
-    figure = f"{2 * len(ours)} scores at most {by:.1e} apart, {flipped} winners changed"
+    many = [scored_at_once(project) for project in (here, scored)]
+    figure = f"{many[0]} and {many[1]}: {2 * len(ours)} scores at most {by:.1e} apart, {flipped} winners changed"
     score = f"Images scored 7 or 64 at once differ by rounding: by {SCORE:g}, and no winner of a larger gap changes"
-    return [Promise(title, told, bool(holds)), Promise(score, figure, by <= SCORE and not flipped)]
+    holds_too = many == [64, 7] and by <= SCORE and not flipped
+    return [Promise(title, told, bool(holds)), Promise(score, figure, holds_too)]
+
+
+def scored_at_once(project: Project) -> int | None:
+    """How many images were scored at once for the labels, as Snakemake recorded."""
+    parameters = recorded(project.folder / "results").get(LABELS, {"parameters": []})["parameters"]
+    return next((value["batch"] for value in parameters if isinstance(value, dict) and "batch" in value), None)
 
 
 def processes(here: Project, folder: Path) -> Promise:
@@ -157,7 +194,18 @@ def processes(here: Project, folder: Path) -> Promise:
     one, two = (np.concatenate([t[key].float().numpy().ravel() for key in sorted(ours)]) for t in (ours, theirs))
     apart = float(np.linalg.norm(one - two) / np.linalg.norm(one))
     title = f"Two processes train what one does, up to rounding: weights {WEIGHT:g} of their length apart"
-    return Promise(title, f"{len(one):,} weights, {apart:.1e} of their length apart", apart <= WEIGHT)
+    number = trained_by(other)
+    figure = f"{number} processes: {len(one):,} weights, {apart:.1e} of their length apart"
+    return Promise(title, figure, (trained_by(here), number) == (1, 2) and apart <= WEIGHT)
+
+
+def trained_by(project: Project) -> int:
+    """How many processes made the checkpoint, as its log says."""
+    said = (project.folder / "results" / "logs" / "train" / f"{Path(CHECKPOINT).relative_to('runs')}.log").read_text(
+        "utf-8"
+    )
+    crew = re.search(r"^(\d+) processes, each making ", said, re.MULTILINE)
+    return int(crew[1]) if crew else 1
 
 
 def pair_set(project: Project) -> Path:
@@ -203,10 +251,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = (args.folder or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        here, found = clean_runs(folder, args.small)
-        found += [] if args.small else [plain(here, folder)]
-        found += [shards(here, folder), *batches(here, folder), processes(here, folder)]
-        record("determinism", found, folder if args.small else RESULTS)
+        kept = folder if args.small else RESULTS
+        here, warm = first(folder, args.small)
+        listed = kept / "determinism.sha256"
+        write_text(listed, "".join(f"{digest}  {name}\n" for name, digest in here.hashes().items()))
+        print(f"hashes: {listed}", flush=True)
+        found = [] if args.small else [plain(here, folder, warm)]
+        found = [twice(here, folder), *found, shards(here, folder), *batches(here, folder), processes(here, folder)]
+        record("determinism", found, kept)
 
 
 if __name__ == "__main__":

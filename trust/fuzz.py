@@ -1,7 +1,7 @@
 """Bytes of all kinds for every reader of foreign files, guided by coverage (atheris, libFuzzer): `python -m trust.fuzz`.
 
-A finding is anything but success or UserError, an input that takes more than 5 seconds, or damage that was accepted. What is
-found belongs into tests/hostile/found/TARGET, as a test.
+A finding is anything but success or UserError, an input that takes more than 5 seconds, damage that was accepted, or an end of
+the fuzzer itself. What is found belongs into tests/hostile/found/TARGET, as a test.
 """
 
 import argparse
@@ -11,85 +11,40 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from trust import targets
+from trust.fuzzer import HANG, SLOW, STUCK
 from trust.promise import Promise, record, seeded
 
-PACKAGES = Path(".cache/fuzz")  # where `make trust` puts atheris
-SLOW = 5  # seconds of CPU that an input may take
+# The targets of trust/targets.py, each with what the bytes stand for.
 NAMES = {"config": "a configuration", "prompts": "a prompt list", "manifest": "a manifest", "labels": "a label table"}
 NAMES |= {"shard_manifest": "a shard's manifest", "shard": "a shard"}
-STUCK = 60  # seconds after which it hangs
-HANG = 70  # exit status
+FOUND = ("crash", "timeout", "oom", "leak")  # how libFuzzer calls the files of what it found
 
 
-def fuzz(name: str, seconds: int, seed: int, folder: Path) -> None:
-    """In a process of its own: try inputs for one target until the time is over or something is found. Never returns."""
-    sys.path.append(str(PACKAGES))
-    import atheris
-
-    target, targets.FOLDER = targets.TARGETS[name], folder / "work"
-    corpus = folder / "corpus"
-    for needed in (targets.FOLDER, corpus):
-        needed.mkdir(parents=True, exist_ok=True)
-    with atheris.instrument_imports(include=list(target.modules)):
-        seeds = target.seeds()
-        for number, data in enumerate(seeds):
-            target.accepts(data)
-            (corpus / f"seed-{number}").write_bytes(data)
-    words = sorted({word for data in seeds for word in re.findall(rb"[A-Za-z_]{3,40}", data)})[:800]
-    dictionary = folder / "words"
-    dictionary.write_bytes(b"".join(b'"%s"\n' % word for word in words))
-    options = {"max_total_time": seconds, "seed": seed + 1, "timeout": STUCK, "print_final_stats": 1, "rss_limit_mb": 0}
-    options |= {
-        "max_len": 2 * max(map(len, seeds)),
-        "artifact_prefix": f"{folder}/",
-        "dict": dictionary,
-        "verbosity": 0,
-    }
-    arguments = [f"-{option}={value}" for option, value in options.items()]
-
-    def one(data: bytes) -> None:
-        before = time.process_time()
-        target.accepts(data)
-        if time.process_time() - before > SLOW:
-            raise targets.Wrong(f"takes more than {SLOW} s")
-
-    atheris.Setup([sys.argv[0], *arguments, str(corpus)], one)
-    atheris.Fuzz()
+def fuzzer(name: str, folder: Path, *options: str) -> list[str]:
+    """The command of a process of its own for one target."""
+    return [sys.executable, "-m", "trust.fuzzer", name, str(folder), *options]
 
 
-def once(name: str, path: Path, folder: Path) -> None:
-    """In a process of its own: one input for one target."""
-    targets.FOLDER = folder
-    target = targets.TARGETS[name]
-    target.accepts(target.seeds()[0])
-    before = time.process_time()
-    target.accepts(path.read_bytes())
-    if time.process_time() - before > SLOW:
-        sys.exit(HANG)
-
-
-def run(name: str, seconds: float, seed: int, folder: Path) -> tuple[int, Iterator[str]]:
-    """Inputs tried for one target within so many seconds, and what was found, one line each."""
-    end, tried, found = time.monotonic() + seconds, 0, {}
-    while (left := int(end - time.monotonic())) > 0 and len(found) < 10:
-        command = [sys.executable, "-m", "trust.fuzz", "--target", name, "--seconds", str(left)]
-        done = subprocess.run(
-            [*command, "--seed", str(seed), "--folder", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+def run(name: str, seconds: float, seed: int, folder: Path) -> tuple[int, list[str]]:
+    """Inputs tried for one target within so many seconds, start included, and what was found, one line each."""
+    end, tried, found, kept = time.time() + seconds, 0, {}, folder / "found"
+    kept.mkdir(parents=True, exist_ok=True)
+    while time.time() < end and len(found) < 10:
+        command = fuzzer(name, folder, "--until", str(end), "--seed", str(seed))
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         said, seed = done.stdout.decode("utf-8", "replace"), seed + 1
         counted = re.search(r"stat::number_of_executed_units: *(\d+)", said)
         tried += int(counted[1]) if counted else 0
-        made = sorted(path for path in folder.glob("*-*") if path.name.startswith(("crash", "timeout", "oom", "leak")))
+        made = sorted(path for path in folder.glob("*-*") if path.name.startswith(FOUND))
         if done.returncode and not made:
-            raise RuntimeError(f"{name}: the fuzzer ended with {done.returncode}: {said[-2000:]}")
+            (kept / "fuzzer.log").write_text(said, "utf-8")
+            last = said.strip().splitlines()[-1:] or ["nothing"]
+            found[f"{name}: the fuzzer ended with {done.returncode}: {last[0][:200]}"] = kept / "fuzzer.log"
+            break
         for path in made:
             reason = confirmed(name, path, folder)
-            kept = folder / "found"
-            kept.mkdir(exist_ok=True)
             path.rename(kept / path.name)
             if reason:
                 found.setdefault(reason, kept / path.name)
@@ -101,7 +56,7 @@ def confirmed(name: str, path: Path, folder: Path) -> str:
     again = folder / "again"
     shutil.rmtree(again, ignore_errors=True)
     again.mkdir()
-    command = [sys.executable, "-m", "trust.fuzz", "--target", name, "--input", str(path), "--folder", str(again)]
+    command = fuzzer(name, again, "--input", str(path))
     try:
         done = subprocess.run(command, capture_output=True, timeout=120 + 2 * STUCK)
     except subprocess.TimeoutExpired:
@@ -118,19 +73,12 @@ def confirmed(name: str, path: Path, folder: Path) -> str:
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=10, help="in all (default: 10)")
     parser.add_argument("--folder", type=Path, help="where inputs are kept (default: a temporary folder)")
-    parser.add_argument("--target", choices=targets.TARGETS, help="this one only")
-    for hidden in ("--seconds", "--input"):
-        parser.add_argument(hidden, help=argparse.SUPPRESS)
+    parser.add_argument("--target", choices=NAMES, help="this one only")
 
 
 def main() -> None:
     args = seeded(__doc__.splitlines()[0], _options)
-    if args.seconds:
-        fuzz(args.target, int(args.seconds), args.seed, args.folder)
-    if args.input:
-        once(args.target, Path(args.input), args.folder)
-        return
-    names = [args.target] if args.target else list(targets.TARGETS)
+    names = [args.target] if args.target else list(NAMES)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as temporary:
         promises = []
         for name in names:

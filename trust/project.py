@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from pnapo.artifacts import sha256
@@ -46,7 +47,13 @@ class Project:
             raise RuntimeError(f"{self.folder}: the workflow failed\n{told[-4000:]}")
 
     def hashes(self) -> dict[str, str]:
-        """The SHA-256 of every result by its path, hidden ones too, but of clocks (`pnapo.diff.story`)."""
-        results = self.folder / "results"
-        files = {path.relative_to(results).as_posix(): path for path in sorted(results.rglob("*")) if path.is_file()}
-        return {name: sha256(path) for name, path in files.items() if not is_clock(name)}
+        """The SHA-256 of every result by its path, hidden ones too, but of clocks (`pnapo.diff.story`).
+
+        A file that goes meanwhile, as those of a job that was just killed do, is left out.
+        """
+        results, found = self.folder / "results", {}
+        for path in sorted(Path(folder, name) for folder, _, names in os.walk(results) for name in names):
+            name = path.relative_to(results).as_posix()
+            with suppress(FileNotFoundError):
+                found |= {} if is_clock(name) else {name: sha256(path)}
+        return found

@@ -33,7 +33,6 @@ class Target(NamedTuple):
 
     accepts: Callable[[bytes], bool]
     seeds: Callable[[], list[bytes]]
-    modules: tuple[str, ...]  # whose coverage guides the fuzzer
 
 
 def _survives(work: Callable[[], object]) -> bool:
@@ -346,12 +345,11 @@ def _label_tables() -> list[bytes]:
     return found
 
 
-_PAIRS = ("pnapo.artifacts", "pnapo.pairs", "pnapo.verify")
 TARGETS = {
-    "config": Target(_config, _configs, ("pnapo.config",)),
-    "prompts": Target(_prompts, _prompt_lists, ("pnapo.prompts", "pnapo.benchmarks.testsets")),
-    "manifest": Target(_manifest, lambda: _edits("manifest.json"), _PAIRS),
-    "shard_manifest": Target(_shard_manifest, lambda: _edits("samples/shard.json"), _PAIRS),
-    "shard": Target(_shard, lambda: [_whole()["samples/shard.safetensors"]], _PAIRS),
-    "labels": Target(_labels, _label_tables, _PAIRS),
+    "config": Target(_config, _configs),
+    "prompts": Target(_prompts, _prompt_lists),
+    "manifest": Target(_manifest, lambda: _edits("manifest.json")),
+    "shard_manifest": Target(_shard_manifest, lambda: _edits("samples/shard.json")),
+    "shard": Target(_shard, lambda: [_whole()["samples/shard.safetensors"]]),
+    "labels": Target(_labels, _label_tables),
 }

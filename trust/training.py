@@ -1,13 +1,15 @@
 """Trainings that go wrong, on purpose: the real script on real pairs of the smallest model, each in a process of its own.
 
-Every trouble that a training can see has to be said, none of a training that goes well; a training that is ended by SIGTERM at
-a random step has to end with a saved state, and the next start with the bytes of one that nobody disturbed.
+Every trouble that a training can see has to be said, and to reach the report; none of a training that goes well. A training
+that SIGTERM or SIGKILL ends at a random step has to go on from a state, and to end with the bytes of one that nobody disturbed.
 """
 
 import json
 import os
 import random
+import re
 import runpy
+import shutil
 import signal
 import sys
 import tempfile
@@ -24,6 +26,7 @@ PROMPTS = 32
 WELL: dict[str, Any] = {"adapter": "full", "learning_rate": 3e-5, "beta": 300.0, "steps": 60, "batch": 8}
 WELL |= {"schedule": "dynamic", "checkpoint_every": 1000}
 FLAT = {"schedule": "constant"}
+EVERY = 20  # steps between two states of a training that is ended
 # What is changed of a training that goes well, by the warning that has to follow.
 TROUBLES: dict[str, dict[str, Any]] = {
     "not_finite": {"adapter": "lora", "learning_rate": 1e25},
@@ -136,22 +139,43 @@ class Pairs:
         return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
 
 
+def reported(pairs: Pairs, name: str, run: dict[str, Any]) -> list[tuple[str, int, str]]:
+    """What the report says of a training: kind, seed, sentence."""
+    import pandas as pd
+
+    from pnapo.config.schema import Run
+    from pnapo.report import checks
+    from pnapo.report.collect import Results, read_log
+
+    folder, empty = pairs.folder / "reported", pd.DataFrame()
+    place = folder / "runs" / "sd3" / f"{name}-s0"
+    shutil.copytree(pairs.folder / "runs" / name / "run", place)
+    tables = dict.fromkeys(("main", "comparisons", "seeds", "compute", "funnel"), empty)  # of no interest here
+    logs = {("sd3", name): [read_log(place / "train_log.jsonl")]}
+    return list(checks.training(Results(folder, None, **tables, logs=logs, labels={}), "sd3", name, Run(**run)))
+
+
 def troubles(pairs: Pairs) -> Promise:
-    """Cause each trouble; it is detected if its warning was said, and kept beside the weights (or was the error)."""
+    """Cause each trouble; it is detected if its warning was said, kept beside the weights and reported (or was the error)."""
     missed, steps = [], []
     for name, change in TROUBLES.items():
-        labels = name if name in ("no_spread", "gap_outlier") else "usual"
-        status, said = pairs.train(name, {**WELL, **change}, labels=labels)
+        labels, run = name if name in ("no_spread", "gap_outlier") else "usual", {**WELL, **change}
+        status, said = pairs.train(name, run, labels=labels)
         if name == "not_finite":
             found = status == 1 and "error: step " in said and "training diverged" in said
         else:
             hits = [one for one in pairs.warned(name)["warnings"] if one["name"] == name] if status == 0 else []
+            shown = [text for kind, _, text in reported(pairs, name, run) if kind == name] if hits else []
             found = bool(hits) and f"warning: step {hits[0]['step']}: " in said
+            found = found and bool(shown) and hits[0]["text"] in shown[0]
+            found = found and (f"step {hits[0]['step']}: " in shown[0] or hits[0]["step"] == run["steps"])
             steps += [f"{name} at step {hits[0]['step']}"] if hits else []
         missed += [] if found else [name]
         print(f"{name}: {'said' if found else 'MISSED'}", flush=True)
     figure = f"{len(TROUBLES) - len(missed)} of {len(TROUBLES)} detected ({', '.join(steps)}, not_finite as the error)"
-    return Promise("A training that goes wrong says so, with the step", figure, not missed)
+    return Promise(
+        "A training that goes wrong says so, with the step, in its log and in the report", figure, not missed
+    )
 
 
 def health(pairs: Pairs) -> Promise:
@@ -181,34 +205,54 @@ def stops(pairs: Pairs) -> Promise:
     return Promise("It can stop at the last good weights", figure, same)
 
 
+def end(pairs: Pairs, name: str, run: dict[str, Any], number: signal.Signals, step: int) -> tuple[int, str]:
+    """Start a training, and send it a signal when so many steps are made, one at least by this start.
+
+    Returns the steps in its log, and what was wrong with its end.
+    """
+    log = pairs.folder / "runs" / name / ".run.work" / "train_log.jsonl"
+    goal = max(step, steps_in(log) + 1)
+    child = pairs.start(name, run)
+    while steps_in(log) < goal and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        time.sleep(0.002)
+    os.kill(child, number)
+    status, made = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), steps_in(log)
+    last = (["", *(pairs.folder / f"{name}.log").read_text("utf-8").splitlines()])[-1]
+    told = last.startswith(f"error: ended by SIGTERM after step {made} of ")
+    well = status == -signal.SIGKILL if number == signal.SIGKILL else status == 143 and told
+    return made, "" if well else f"{name}: {number.name} after step {made}: status {status}: {last}"
+
+
+def steps_in(log: Path) -> int:
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
 def ended(pairs: Pairs, times: int, rng: random.Random) -> Promise:
-    """End trainings by SIGTERM at random steps, once or more often each, and let them go on."""
-    run, wrong, count, steps = {**WELL, "ema": 0.9, "snapshots": [30], "steps": 300}, [], 0, []
+    """End trainings at random steps, twice each, half by SIGTERM and half by SIGKILL, and let them go on."""
+    run, wrong, steps = {**WELL, "ema": 0.9, "snapshots": [30], "steps": 300, "checkpoint_every": EVERY}, [], []
     pairs.train("undisturbed", run)
     expected = pairs.bytes("undisturbed")
-    while count < times:
-        name, after = f"ended-{count}", sorted(rng.sample(range(5, 280), min(2, times - count)))
-        log = pairs.folder / "runs" / name / ".run.work" / "train_log.jsonl"
-        for step in after:
-            child = pairs.start(name, run)
-            while not (log.exists() and log.read_bytes().count(b"\n") >= step):
-                if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                    break
-                time.sleep(0.002)
-            os.kill(child, signal.SIGTERM)
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            last = (pairs.folder / f"{name}.log").read_text("utf-8").splitlines()[-1]
-            count += 1
-            steps.append(step)
-            if status != 143 or not last.startswith("error: ended by SIGTERM after step "):
-                wrong.append(f"status {status}: {last}")
+    numbers = [(signal.SIGTERM, signal.SIGKILL)[count % 2] for count in range(times)]
+    rng.shuffle(numbers)
+    for start in range(0, times, 2):
+        name, mine, allowed = f"ended-{start}", numbers[start : start + 2], []
+        for number, step in zip(mine, sorted(rng.sample(range(EVERY + 5, 240), len(mine)))):
+            made, problem = end(pairs, name, run, number, step)
+            lost = EVERY if number == signal.SIGKILL else 0  # steps that may have to be made again
+            allowed.append(range(made - lost, made + 1))
+            steps.append(f"{made} ({number.name})")
+            wrong += [problem] if problem else []
         _, said = pairs.train(name, run)
-        if said.count("resuming at step ") != len(after) or pairs.bytes(name) != expected:
+        resumed = [int(step) for step in re.findall(r"^resuming at step (\d+)", said, re.MULTILINE)]
+        if len(resumed) != len(mine) or not all(step in range_ for step, range_ in zip(resumed, allowed)):
+            wrong.append(f"{name}: went on from steps {resumed}, not from {allowed}")
+        if pairs.bytes(name) != expected:
             wrong.append(f"{name}: not the bytes of the undisturbed training")
     for line in wrong:
         print(line, flush=True)
-    figure = f"{count} times, at steps {', '.join(map(str, sorted(steps)))}: {len(wrong)} differences, logs included"
-    return Promise("SIGTERM saves a state, and the training goes on bit for bit", figure, not wrong)
+    figure = f"{times} ends, after steps {', '.join(steps)}: {len(wrong)} differences, logs included"
+    title = f"SIGTERM saves a state, SIGKILL leaves the last, here at most {EVERY} steps old; the training goes on bit for bit"
+    return Promise(title, figure, not wrong and times > 0)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from pnapo import scripting
-from pnapo.tables.budget import Curves
+from pnapo.tables.snapshots import Curves
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.tables.write import write_all
 
     table = budget_table(args.scores, args.config)
-    write_all(table, args.out, budget_caption(args.config.confidence), grids=budget_grids(table))
+    write_all(table, args.out, budget_caption(args.config.statistics.confidence), grids=budget_grids(table))
 
 
 if __name__ == "__main__":

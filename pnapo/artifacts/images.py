@@ -115,8 +115,8 @@ def make_images(
     source: str,
     told: str = "images",
     log: Callable[[str], None] = print,
-) -> None:
-    """Write the images of all rows beside `manifest`, then the manifest.
+) -> int:
+    """Write the images of all rows beside `manifest`, then the manifest; returns how many were made now.
 
     `make(rows)` makes some whole batches, uint8 [n, H, W, 3]; they are encoded while the next are made. Finished parts are kept
     through a kill (`pnapo.artifacts.parts`, also for `made_from` and `source`).
@@ -141,6 +141,7 @@ def make_images(
                 for first in range(0, len(rows), batch):
                     which = slice(rows.start + first, min(rows.start + first + batch, rows.stop))
                     put(prompt_ids[which], samples[which], pngs[first : first + batch])
+        return parts.made
 
 
 def _packed(pngs: Iterable[bytes]) -> dict:

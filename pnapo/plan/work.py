@@ -171,7 +171,7 @@ def _measure_geometry(experiment: Experiment, name: str) -> Work:
 def _measure_gradients(experiment: Experiment, name: str, *trained) -> Work:
     """A forward and a backward pass of both sides of each pair on each path; of a trained policy the reference's too."""
     backbone = experiment.backbones[name]
-    paths = sum(path.noise != "truncated" for path in PATHS.values())
+    paths = 2 if trained else sum(path.noise != "truncated" for path in PATHS.values())  # claims compare two
     rows = 2 * paths * min(experiment.config.lab.gradients, experiment.pairs(""))
     reference = _sampling(backbone, rows if trained else 0)
     flops = Counter({("training", backbone.dtype): rows * backbone.flops.training("lora")})

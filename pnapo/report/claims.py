@@ -7,11 +7,13 @@ import pandas as pd
 
 from pnapo.errors import UserError
 from pnapo.report.collect import Results
+from pnapo.report.cost import spent
 from pnapo.report.drawing import short
 from pnapo.report.lab import judged_by
 from pnapo.report.runs import SUBJECT, methods
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.scores import BASE, BASELINE
+from pnapo.tables.verdicts import ABOUT
 
 VERDICTS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
 
@@ -26,12 +28,20 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Claims:
-    """`rows`: (claim, test, statistic, one verdict or None per backbone); `counts`: how many of each verdict."""
+class Group:
+    """Claims about one thing. `rows`: (claim, test, statistic, one verdict or None per backbone); `counts`: of each verdict."""
 
-    backbones: list[str]
+    title: str
     rows: list[tuple[str, str, str, list[Verdict | None]]]
     counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The claims that were judged, by what they are about."""
+
+    backbones: list[str]
+    groups: list[Group]
 
 
 def digits(low: float, high: float) -> int:
@@ -41,13 +51,15 @@ def digits(low: float, high: float) -> int:
 
 
 def interval(value: float, low: float, high: float, sign: bool = False) -> str:
-    """A number with its interval, true minus signs, an open end as a dash."""
+    """A number with its interval, true minus signs, ∞ for an open end; without the interval where that is unknown."""
     if math.isnan(value):
         return "–"
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return f"{value:.3g}".replace("-", "−").replace("inf", "∞")
-    n, plus = digits(low, high), "+" if sign else ""
-    return f"{value:{plus}.{n}f} [{low:{plus}.{n}f}, {high:{plus}.{n}f}]".replace("-", "−")
+    if math.isfinite(low) and math.isfinite(high):
+        n, plus = digits(low, high), "+" if sign else ""
+        text = f"{value:{plus}.{n}f} [{low:{plus}.{n}f}, {high:{plus}.{n}f}]"
+    else:
+        text = f"{value:.3g}" if math.isnan(low) or math.isnan(high) else f"{value:.3g} [{low:.3g}, {high:.3g}]"
+    return text.replace("-", "−").replace("inf", "∞")
 
 
 def _p(row: pd.Series) -> str:
@@ -62,25 +74,31 @@ def _p(row: pd.Series) -> str:
 def claims_view(results: Results) -> Claims | None:
     """The table of claims, one row a test, one column a backbone; None if there is none.
 
-    Raises UserError for a verdict that is none.
+    Raises UserError for a verdict that is none, or a claim about nothing that is known.
     """
     table = results.optional.get("claims")
     if table is None:
         return None
     path = results.folder / "tables" / "claims.csv"
-    found: dict[tuple[str, str, str], dict[str, Verdict]] = {}
+    found: dict[str, dict[tuple[str, str, str], dict[str, Verdict]]] = {about: {} for about in ABOUT}
     for _, row in table.iterrows():
         if row["verdict"] not in VERDICTS:
             raise UserError(
                 f"{path}: verdict {row['verdict']!r} is none of {', '.join(VERDICTS)}; make the table again"
             )
+        if row["about"] not in ABOUT:
+            raise UserError(f"{path}: about {row['about']!r} is none of {', '.join(ABOUT)}; make the table again")
         numbers = [float(pd.to_numeric(row[c], errors="coerce")) for c in ("value", "low", "high")]
         key = (str(row["claim"]), str(row["test"]), str(row["statistic"]))
-        found.setdefault(key, {})[row["backbone"]] = Verdict(row["verdict"], interval(*numbers), _p(row))
+        found[row["about"]].setdefault(key, {})[row["backbone"]] = Verdict(row["verdict"], interval(*numbers), _p(row))
     shown = [b for b in results.config.backbones if b in set(table["backbone"])]
-    rows = [(*key, [verdicts.get(backbone) for backbone in shown]) for key, verdicts in found.items()]
-    verdicts = table["verdict"].tolist()
-    return Claims([label(b) for b in shown], rows, {kind: verdicts.count(kind) for kind in VERDICTS})
+    groups = []
+    for about, tests in found.items():
+        rows = [(*key, [verdicts.get(backbone) for backbone in shown]) for key, verdicts in tests.items()]
+        said = table.loc[table["about"] == about, "verdict"].tolist()
+        counts = {kind: said.count(kind) for kind in VERDICTS}
+        groups += [Group(ABOUT[about], rows, counts)] if rows else []
+    return Claims([label(b) for b in shown], groups)
 
 
 @dataclass(frozen=True)
@@ -110,11 +128,14 @@ def summary(results: Results) -> list[Fact]:
     text = f"{len(runs)} runs × {'–'.join(map(str, seeds))} seed{'' if seeds == [1] else 's'}"
     first, confidence = len(methods(results.runs)), 100 * results.config.statistics.confidence
     kinds = f"{first} methods, {len(runs) - first} variants; " if first < len(runs) else ""
-    facts.append(Fact("Evidence", [Number("", text)], f"{kinds}{confidence:g} % intervals over prompts"))
+    facts.append(Fact("Evidence", [Number("", text)], f"{kinds}{confidence:g} % intervals over prompts and seeds"))
     kind = "gpu" if cost["gpu_hours"].sum() else "cpu"
     hours, passes = cost[f"{kind}_hours"].sum(), cost["forward_passes"].sum()
     number = Number("", f"{hours:,.0f}" if hours >= 1000 else f"{hours:.3g}", f"{kind.upper()} hours")
     note = f"{len(cost)} trainings, {short(cost['pairs_seen'].sum())} pairs seen, {short(passes)} forward passes"
+    if whole := spent(results.folder / "logs").values():
+        total = f"{sum(one.hours for one in whole):.3g} CPU hours in {sum(one.jobs for one in whole):,} jobs"
+        note += f"; with pairs, tuning, images and scores: {total}"
     facts.append(Fact("Cost of training", [number], note))
     return [fact for fact in facts if fact.numbers]
 

@@ -16,7 +16,7 @@ from pnapo.tables.scores import BASE
 
 INTERVAL = ("gain", "gain_low", "gain_high")
 OPTIONAL = {  # tables of the laboratory, and the columns that the report needs of each
-    "claims": ("backbone", "claim", "test", "statistic", "value", "low", "high", "p", "p_adjusted", "verdict"),
+    "claims": ("backbone", "about", "claim", "test", "statistic", "value", "low", "high", "p", "p_adjusted", "verdict"),
     "tuning": ("backbone", "run", "beta", "learning_rate", "step", "score", "chosen"),
     "budget": (
         "backbone",
@@ -116,6 +116,12 @@ def read_csv(path: Path) -> pd.DataFrame:
     return frame
 
 
+def over_seeds(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """The table of comparisons with gains' intervals over prompts and training seeds, where it has these."""
+    ends = {f"gain_{end}": comparisons[f"crossed_{end}"].fillna(comparisons[f"gain_{end}"]) for end in ("low", "high")}
+    return comparisons.assign(**ends)
+
+
 def wanted(name: str, config: Config) -> bool:
     """Whether the configuration asks for a table of OPTIONAL."""
     tuned = any(run.tune for run in config.runs.values())
@@ -172,7 +178,7 @@ def collect(folder: Path | str, config: Config) -> Results:
     }
     if any(metric.kind == "geneval" for metric in config.metrics.values()):
         tables["geneval"] = read_csv(folder / "tables" / "geneval.csv")
-    main = tables["main"]
+    tables["comparisons"], main = over_seeds(tables["comparisons"]), tables["main"]
     for column, expected in (("backbone", set(config.backbones)), ("run", {BASE, *config.runs})):
         if (found := set(main[column])) != expected:
             odd = sorted(found ^ expected)[0]
@@ -191,13 +197,15 @@ def collect(folder: Path | str, config: Config) -> Results:
                 path = folder / label_table(run).format(backbone=backbone)
                 labels[backbone, run.data, run.reward] = read_table(path, ["prompt_id", "gap", "tie"])
     columns = ["prompt_id", "path", "distance", "error", "length"]
-    measured = {b: folder / "lab" / b / "geometry.parquet" for b in config.backbones if config.claims}
+    optional = read_optional(folder, config)
+    compared = {b for name in ("geometry", "regimes") if name in optional for b in optional[name]["backbone"]}
+    measured = {b: folder / "lab" / b / "geometry.parquet" for b in config.backbones if b in compared}
     return Results(
         folder=folder,
         config=config,
         logs=logs,
         labels=labels,
-        optional=read_optional(folder, config),
+        optional=optional,
         geometry={backbone: read_table(path, columns) for backbone, path in measured.items()},
         **tables,
     )

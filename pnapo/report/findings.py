@@ -1,21 +1,20 @@
 """What a finished laboratory found, as Markdown for docs/findings.md: verdicts, all runs, regimes, paths, tuning, cost."""
 
-import re
 from pathlib import Path
 
 import pandas as pd
 
-from pnapo.report.collect import read_csv
+from pnapo.report.collect import over_seeds, read_csv
+from pnapo.report.cost import spent
 from pnapo.report.marks import put
 from pnapo.report.runs import SUBJECT, ordered
 from pnapo.tables.geometry import geometry_caption, geometry_grids
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.scores import BASE
-from pnapo.tables.verdicts import UNDECIDED
+from pnapo.tables.verdicts import ABOUT, UNDECIDED
 from pnapo.tables.write import Cell, Grid, markdown
 
 _TABLES = ("claims", "comparisons", "seeds", "regimes", "geometry", "tuning")
-_COST = re.compile(r"^cost: ([\d.]+) s of CPU, (\d+) MiB at most$", re.MULTILINE)
 
 
 def _signed(value: float, low: float, high: float) -> Cell:
@@ -25,17 +24,17 @@ def _signed(value: float, low: float, high: float) -> Cell:
 
 def verdicts(claims: pd.DataFrame) -> tuple[list[Grid], str]:
     """Each claim with its verdict, effect and p; how each is tested stands in docs/laboratory.md."""
-    body = []
-    for row in claims.to_dict("records"):
-        p = "–" if pd.isna(row["p_adjusted"]) else f"{row['p_adjusted']:.2g}"
-        effect = f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}]"
-        body.append(
-            [Cell(row["claim"]), Cell(row["verdict"], row["verdict"] != UNDECIDED), Cell(effect), Cell(p)],
-        )
-    counts = claims["verdict"].value_counts()
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    caption = f"{len(claims)} claims: {said}. Value with its 95 % interval, p adjusted for the number of claims (Holm)."
-    return [Grid(["claim", "verdict", "value", "p"], body, left=frozenset((0, 1)))], caption
+    grids = []
+    for (backbone, about), part in claims.groupby(["backbone", "about"], sort=False):
+        body = []
+        for row in part.to_dict("records"):
+            p = "–" if pd.isna(row["p_adjusted"]) else f"{row['p_adjusted']:.2g}"
+            effect = f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}]".replace("inf", "∞")
+            body.append([Cell(row["claim"]), Cell(row["verdict"], row["verdict"] != UNDECIDED), Cell(effect), Cell(p)])
+        said = ", ".join(f"{count} {verdict}" for verdict, count in part["verdict"].value_counts().items())
+        title = f"{ABOUT[about]}: {said}"
+        grids.append(Grid(["claim", "verdict", "value", "p"], body, title, label(str(backbone)), frozenset((0, 1))))
+    return grids, "Value with its 95 % interval, p adjusted for the number of claims on a backbone (Holm)."
 
 
 def gains(comparisons: pd.DataFrame, seeds: pd.DataFrame) -> tuple[list[Grid], str]:
@@ -55,8 +54,8 @@ def gains(comparisons: pd.DataFrame, seeds: pd.DataFrame) -> tuple[list[Grid], s
         grids.append(Grid(["run", "seeds", *map(label, metrics)], body, label(str(backbone))))
     n = int(over.loc[over["testset"] == first, "n"].max())
     caption = (
-        f"Mean gain over the base model, {testset_label(first).lower()} (n = {n}), with the 95 % bootstrap interval over "
-        "prompts; bold where that excludes 0. Not adjusted for the number of comparisons."
+        f"Mean gain over the base model, {testset_label(first).lower()} (n = {n}), with its 95 % interval over prompts "
+        "and training seeds; bold where that excludes 0. Not adjusted for the number of comparisons."
     )
     return grids, caption
 
@@ -100,14 +99,10 @@ def tuned(table: pd.DataFrame) -> tuple[list[Grid], str]:
 
 
 def cost(logs: Path) -> str:
-    """CPU-hours by stage, from the last line of every job's log."""
-    spent: dict[str, list[float]] = {}
-    for path in sorted(logs.rglob("*.log")):
-        for seconds, _ in _COST.findall(path.read_text("utf-8", errors="replace"))[-1:]:
-            spent.setdefault(path.relative_to(logs).parts[0], []).append(float(seconds))
-    total, jobs = sum(map(sum, spent.values())) / 3600, sum(map(len, spent.values()))
-    largest = sorted(spent, key=lambda stage: -sum(spent[stage]))[:5]
-    parts = ", ".join(f"{stage} {sum(spent[stage]) / 3600:.2g} ({len(spent[stage]):,})" for stage in largest)
+    """CPU-hours by stage."""
+    stages = spent(logs)
+    total, jobs = (sum(getattr(one, name) for one in stages.values()) for name in ("hours", "jobs"))
+    parts = ", ".join(f"{stage} {one.hours:.2g} ({one.jobs:,})" for stage, one in [*stages.items()][:5])
     return f"It took {total:.2g} CPU-hours in {jobs:,} jobs; most of them, with the number of jobs: {parts}."
 
 
@@ -117,7 +112,7 @@ def findings(results: Path | str) -> str:
     tables = {name: read_csv(results / "tables" / f"{name}.csv") for name in _TABLES}
     parts = [
         ("What holds", verdicts(tables["claims"])),
-        ("All runs", gains(tables["comparisons"], tables["seeds"])),
+        ("All runs", gains(over_seeds(tables["comparisons"]), tables["seeds"])),
         ("Where trajectories are more curved", regimes(tables["regimes"])),
         ("Paths and gradients", (geometry_grids(tables["geometry"]), geometry_caption(0.95))),
         ("Tuning", tuned(tables["tuning"])),

@@ -61,6 +61,8 @@ def forest_plot(results: Results, backbone: str) -> Plot:
     """The gain of every run over the base model, sorted, with intervals and the spread of training seeds."""
     metric, testset = judged_by(results, next(iter(results.methods)))
     gains, seeds = _gains(results, backbone, testset, metric), _seeds(results, backbone, testset, metric)
+    same = (gains[["gain", "gain_low", "gain_high"]] == 0).all(axis=1)  # such as what is for a guidance that tests lack
+    gains, unchanged = gains[~same], [label(str(run)) for run in gains.index[same]]
     colors, strong = colors_of(results.runs), set(methods(results.runs))
     places = decimals(gains["gain_low"], gains["gain_high"])
     rows = []
@@ -72,7 +74,8 @@ def forest_plot(results: Results, backbone: str) -> Plot:
     title = f"{label(metric)}: gain over the base model · {testset_label(testset)}"
     name = f"forest-{backbone}"
     text = f"{title}, sorted: {'; '.join(f'{row.label} {row.text}' for row in rows)}"
-    return Plot(name, forest(name, title, rows, f"gain in {label(metric)}", rule), text)
+    left_out = f"; images as the base's, left out: {', '.join(unchanged)}" if unchanged else ""
+    return Plot(name, forest(name, title, rows, f"gain in {label(metric)}{left_out}", rule), text + left_out)
 
 
 def hacking_plots(results: Results, backbone: str) -> Iterator[Plot]:

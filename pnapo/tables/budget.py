@@ -2,81 +2,42 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from pnapo.tables.labels import label, testset_label
-from pnapo.tables.scores import BASE, read_policies
+from pnapo.tables.ratio import compute_ratio
+from pnapo.tables.scores import BASELINE
+from pnapo.tables.snapshots import Curves, gains_along
 from pnapo.tables.statistics import crossed_effect
 from pnapo.tables.write import Cell, Grid
 
 COLUMNS = (
     *("backbone", "run", "testset", "metric", "step", "pairs_seen", "policy_passes", "reference_passes"),
-    *("n", "gain", "gain_low", "gain_high", "between_seed_sd"),
+    *("n", "gain", "gain_low", "gain_high", "between_seed_sd", "ratio", "ratio_low", "ratio_high"),
 )
-
-
-class Curve(BaseModel):
-    """A run's snapshots, and what a step costs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    backbones: list[str]
-    seeds: list[int]
-    steps: list[int]
-    pairs: int  # of a step
-    sides: int  # images of a pair that are passed forward
-    reference: bool  # whether the reference is, too
-    setup: int  # forward passes of the reference before the first step, such as inversion's
-
-    def passes(self, step: int) -> tuple[int, int]:
-        """Samples passed forward until a step: through the policy, and through the reference."""
-        policy = step * self.pairs * self.sides
-        return policy, policy * self.reference + self.setup
-
-
-class Curves(BaseModel):
-    """What the table is made of: the JSON of the script's --config."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    testset: str
-    metrics: list[str]
-    runs: dict[str, Curve]
-    confidence: float
-
-    def on(self, backbone: str) -> dict[str, Curve]:
-        """The curves of one backbone."""
-        return {run: curve for run, curve in self.runs.items() if backbone in curve.backbones}
-
-
-def gains_along(root: Path | str, curves: Curves, backbone: str, run: str, metric: str) -> np.ndarray:
-    """Gains over the base [steps, S, P]: at each snapshot of a run, by training seed and prompt."""
-    base, found = read_policies(root, backbone, [BASE], curves.testset, metric), []
-    for step in curves.runs[run].steps:
-        policies = [f"{run}-s{seed}-at{step}" for seed in curves.runs[run].seeds]
-        ours = read_policies(root, backbone, policies, curves.testset, metric)
-        found.append([ours.average(images - base.images[0]) for images in ours.images])
-    return np.array(found)
 
 
 def budget_table(root: Path | str, curves: Curves) -> pd.DataFrame:
     """One row (COLUMNS) per backbone, run, metric and snapshot, from the scores below `root`.
 
     `gain` is the mean difference from the base on the same prompts and noises, with an interval over prompts and training
-    seeds. Passes count samples; making the pairs is not among them, as all methods share that.
+    seeds. Passes count samples; making the pairs is not among them, as all methods share that. The last row of a run has the
+    ratio of compute at which it first reaches Diffusion-DPO's best (`compute_ratio`), where that run has snapshots.
     """
     rows = []
     for backbone in dict.fromkeys(backbone for curve in curves.runs.values() for backbone in curve.backbones):
         for run, curve in curves.on(backbone).items():
             for metric in curves.metrics:
+                last = [None] * 3
+                if BASELINE in curves.on(backbone) and run != BASELINE:
+                    last = compute_ratio(root, curves, backbone, run, BASELINE, metric)
                 for step, gains in zip(curve.steps, gains_along(root, curves, backbone, run, metric), strict=True):
-                    value, low, high, _ = crossed_effect(gains, curves.confidence)
+                    value, low, high, _ = crossed_effect(gains, curves.statistics.confidence)
                     seeds = gains.mean(1)
                     spread = float(seeds.std(ddof=1)) if len(seeds) > 1 else float("nan")
                     which = (backbone, run, curves.testset, metric, step, step * curve.pairs, *curve.passes(step))
-                    rows.append((*which, gains.shape[1], value, low, high, spread))
+                    found = (gains.shape[1], value, low, high, spread)
+                    rows.append((*which, *found, *(last if step == curve.steps[-1] else [None] * 3)))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -94,9 +55,12 @@ def budget_grids(table: pd.DataFrame) -> list[Grid]:
                 else "–"
                 for s in steps
             ]
-            body.append([Cell(label(str(run))), *map(Cell, texts)])
+            value, low, high = found.iloc[-1][["ratio", "ratio_low", "ratio_high"]]
+            ratio = "–" if pd.isna(value) else f"{value:.3g} [{low:.3g}, {high:.3g}]".replace("inf", "∞")
+            body.append([Cell(label(str(run))), *map(Cell, texts), Cell(ratio)])
         title = f"{label(str(metric))}, {testset_label(str(testset))} (n = {part['n'].max():,})"
-        grids.append(Grid(["run", *(f"{step} steps" for step in steps)], body, title, label(str(backbone))))
+        header = ["run", *(f"{step} steps" for step in steps), f"compute of {label(BASELINE)}'s best over its own"]
+        grids.append(Grid(header, body, title, label(str(backbone))))
     return grids
 
 
@@ -104,5 +68,7 @@ def budget_caption(confidence: float) -> str:
     """What the numbers of budget.md and budget.tex are."""
     return (
         f"Gain over the base after so many steps, ± half of its {100 * confidence:g} % interval over prompts and training "
-        "seeds. β and learning rate are tuned for the whole of training. Pairs and forward passes are in budget.csv."
+        "seeds. β and learning rate are tuned for the whole of training. Last column: forward passes at Diffusion-DPO's best "
+        "snapshot over those at which the run first reaches that gain (0: never), as closely as the snapshots lie. Pairs and "
+        "forward passes are in budget.csv."
     )

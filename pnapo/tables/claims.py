@@ -13,16 +13,16 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from pnapo.config.schema import Claims
-from pnapo.tables.budget import Curves
-from pnapo.tables.claims_compute import compute_ratio
+from pnapo.tables.claims_compute import equal_compute, less_compute
 from pnapo.tables.claims_paths import path_findings, theory_findings
 from pnapo.tables.labels import label
 from pnapo.tables.scores import BASE, Expected, differences
+from pnapo.tables.snapshots import Curves
 from pnapo.tables.statistics import crossed_effect, holm
-from pnapo.tables.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, Finding
+from pnapo.tables.verdicts import ABOUT, CONTRADICTED, SUPPORTED, UNDECIDED, Finding
 from pnapo.tables.write import Cell, Grid
 
-COLUMNS = ("backbone", "claim", "test", "statistic", "value", "low", "high", "p", "p_adjusted", "verdict")
+COLUMNS = ("backbone", "about", "claim", "test", "statistic", "value", "low", "high", "p", "p_adjusted", "verdict")
 
 
 class Question(BaseModel):
@@ -51,9 +51,13 @@ class Trial:
     metric: str
     least: float = 0.0  # as a share of the other's mean
 
-    def test(self) -> str:
-        """How it is tested, in words."""
-        bar = f" > −{-self.least:.0%} of its mean" if self.least else " > 0"
+    def test(self, level: float) -> str:
+        """How it is tested, in words; `level` is the other's mean."""
+        bar = (
+            f" > −{-self.least:.0%} of its mean: {self.least * level:.3g}".replace(": -", ": −")
+            if self.least
+            else " > 0"
+        )
         return (
             f"{label(self.ours)} − {label(self.theirs)}, {label(self.metric)}, on prompts and noises they share,{bar}"
         )
@@ -99,7 +103,7 @@ def run_findings(root: Path | str, question: Question, backbone: str) -> Iterato
         effect = crossed_effect(found.values, confidence, found.weights)
         over = crossed_effect(found.values - least, confidence, found.weights)
         yield Finding(
-            trial.claim, trial.test(), f"difference, {label(trial.metric)}", effect.value, effect.low, effect.high,
+            trial.claim, trial.test(found.level), f"difference, {label(trial.metric)}", effect.value, effect.low, effect.high,
             over.p, over.value > 0,
         )  # fmt: skip
 
@@ -117,11 +121,12 @@ def claims_table(results: Path, question: Question) -> pd.DataFrame:
         lab = results / "lab" / backbone
         found = list(run_findings(results / "scores", question, backbone))
         if question.curves:
-            found += compute_ratio(
-                results / "scores", question.curves, question.claims, backbone, question.expected.statistics
-            )
-        found += path_findings(lab, question.claims, question.expected.statistics, trained)
-        found += theory_findings(results / "tables" / "kl.csv", results / "tables" / "kl_world.csv", backbone)
+            given = (results / "scores", question.curves, question.claims, backbone)
+            found += [*equal_compute(*given), *less_compute(*given)]
+        measured = path_findings(lab, question.claims, question.expected.statistics, trained)
+        found += [replace(finding, about="paths") for finding in measured]
+        known = theory_findings(results / "tables" / "kl.csv", results / "tables" / "kl_world.csv", backbone)
+        found += [replace(finding, about="theory") for finding in known]
         rows += [{"backbone": backbone, **row} for row in judge(found, question.expected.statistics.confidence)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -137,15 +142,16 @@ def judge(findings: Iterable[Finding], confidence: float) -> list[dict]:
             sure = adjusted[i] < 1 - confidence
             verdict = UNDECIDED if not sure else SUPPORTED if finding.favourable else CONTRADICTED
             finding = replace(finding, verdict=verdict)
-        row = {name: getattr(finding, name) for name in ("claim", "test", "statistic", "value", "low", "high", "p")}
+        names = ("about", "claim", "test", "statistic", "value", "low", "high", "p")
+        row = {name: getattr(finding, name) for name in names}
         rows.append({**row, "p_adjusted": adjusted.get(i), "verdict": finding.verdict})
     return rows
 
 
 def claims_grids(table: pd.DataFrame) -> list[Grid]:
-    """Per backbone: claims down."""
+    """Per backbone, and what they are about: claims down."""
     grids = []
-    for backbone, part in table.groupby("backbone", sort=False):
+    for (backbone, about), part in table.groupby(["backbone", "about"], sort=False):
         body = []
         for row in part.to_dict("records"):
             number = f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}]"
@@ -153,7 +159,7 @@ def claims_grids(table: pd.DataFrame) -> list[Grid]:
             cells = [Cell(row["claim"]), Cell(row["verdict"], bold=row["verdict"] != UNDECIDED), Cell(number), Cell(p)]
             body.append([*cells, Cell(row["test"])])
         header = ["claim", "verdict", "value and interval", "p", "test"]
-        grids.append(Grid(header, body, label(str(backbone)), left=frozenset((0, 1, 4))))
+        grids.append(Grid(header, body, ABOUT[about], label(str(backbone)), left=frozenset((0, 1, 4))))
     return grids
 
 

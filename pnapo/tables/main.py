@@ -4,6 +4,7 @@ Training seeds of a run are pooled: a prompt's score is its mean over images and
 on the same prompt and noise (every seed against every seed), ties ½ (methods.md B).
 """
 
+import math
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from pnapo.config.schema import Statistics
 from pnapo.tables.pivot import main_caption, main_grids
 from pnapo.tables.published import KEY
 from pnapo.tables.scores import BASE, BASELINE, OVERALL, Expected, Scores, iterate, read_run
-from pnapo.tables.statistics import mean, mean_interval, sign_test, win_credit
+from pnapo.tables.statistics import crossed_effect, mean, mean_interval, sign_test, win_credit
 from pnapo.tables.write import rounded, write_all
 
 COLUMNS = (
@@ -25,7 +26,20 @@ COLUMNS = (
 )
 COMPARISONS = (
     *("backbone", "run", "opponent", "testset", "metric", "n"),
-    *("gain", "gain_low", "gain_high", "win_rate", "win_low", "win_high", "wins", "ties", "losses", "p_value"),
+    *(
+        "gain",
+        "gain_low",
+        "gain_high",
+        "crossed_low",
+        "crossed_high",
+        "win_rate",
+        "win_low",
+        "win_high",
+        "wins",
+        "ties",
+        "losses",
+        "p_value",
+    ),
 )
 SEEDS = ("backbone", "run", "testset", "metric", "seeds", "mean", "between_seed_sd", "lowest", "highest")
 
@@ -42,14 +56,19 @@ def compare(ours: Scores, theirs: Scores, settings: Statistics) -> dict[str, flo
     """Gain (mean difference, paired by prompt) and win rate of one run over another, with intervals and a sign test.
 
     A prompt is won if more than half of its image-by-image comparisons are; `p_value` is the exact test of wins
-    against losses over prompts.
+    against losses over prompts. The crossed interval of the gain is over training seeds, too: it is NaN where the runs have
+    different numbers of seeds, unless the other has one (as the base has).
     """
     gain = mean_interval(ours.per_prompt - theirs.per_prompt, settings, ours.tags)
+    seeds, low, high = len(theirs.images), math.nan, math.nan
+    if seeds in (1, len(ours.images)):
+        _, low, high, _ = crossed_effect(ours.per_seed - theirs.per_seed, settings.confidence, ours.weights)
     credit = ours.average(np.mean([win_credit(a, b) for a, b in product(ours.images, theirs.images)], axis=0))
     rate = mean_interval(credit, settings)
     wins, losses = int((credit > 0.5).sum()), int((credit < 0.5).sum())
     return {
         **{"n": len(credit), "gain": gain.value, "gain_low": gain.low, "gain_high": gain.high},
+        **{"crossed_low": low, "crossed_high": high},
         **{"win_rate": rate.value, "win_low": rate.low, "win_high": rate.high},
         **{"wins": wins, "ties": len(credit) - wins - losses, "losses": losses, "p_value": sign_test(wins, losses)},
     }
@@ -121,7 +140,8 @@ def write_main(tables: MainTables, expected: Expected, out: Path, means: Path) -
         tables.comparisons,
         out.with_name("comparisons.csv"),
         "Gains and win rates of each run over its opponent, on the same prompts and noises, with "
-        f"{100 * confidence:g} % bootstrap intervals over prompts. A prompt is won if more than half of its image-by-"
+        f"{100 * confidence:g} % bootstrap intervals over prompts; the crossed one of the gain is over prompts and training "
+        "seeds, where both runs have as many. A prompt is won if more than half of its image-by-"
         "image comparisons are; the p-value is the exact two-sided sign test of wins against losses, without "
         "correction for the number of comparisons.",
     )

@@ -67,6 +67,19 @@ class Scores:
         """[P], averaged over images and training seeds."""
         return self.average(self.images.mean(0))
 
+    @property
+    def per_seed(self) -> np.ndarray:
+        """[S, P], averaged over images."""
+        return np.stack([self.average(images) for images in self.images])
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """[P], of mean 1, with which every task of GenEval counts alike; None without tasks."""
+        if not self.tags:
+            return None
+        counts = pd.Series(self.tags).map(pd.Series(self.tags).value_counts()).to_numpy(float)
+        return len(counts) / (len(set(self.tags)) * counts)
+
 
 def score_path(root: Path | str, backbone: str, policy: str, testset: str, metric: str) -> Path:
     """Where a score file lies."""
@@ -145,11 +158,7 @@ def differences(
         read_policies(root, backbone, [BASE] if run == BASE else [f"{run}-s{s}" for s in common], testset, metric)
         for run in (ours, theirs)
     )
-    one, other = (np.stack([scores.average(images) for images in scores.images]) for scores in (first, second))
-    weights = None
-    if first.tags:
-        counts = pd.Series(first.tags).map(pd.Series(first.tags).value_counts()).to_numpy(float)
-        weights = len(counts) / (len(set(first.tags)) * counts)
+    one, other, weights = first.per_seed, second.per_seed, first.weights
     level = float((other * (1 if weights is None else weights)).mean())
     return Differences(one - other, level, weights)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
+ABOUT = {"runs": "What training gives", "paths": "Paths and gradients", "theory": "Theory"}  # what claims are about
 
 
 @dataclass(frozen=True)
@@ -11,6 +12,7 @@ class Finding:
     """A claim's test: the statistic with its interval, and a two-sided p-value against the border of the claim.
 
     `favourable` says on which side of that border the estimate lies. Without p-value the verdict comes with the finding.
+    `about` is one of ABOUT.
     """
 
     claim: str
@@ -22,6 +24,7 @@ class Finding:
     p: float | None = None
     favourable: bool = False
     verdict: str = UNDECIDED
+    about: str = "runs"
 
 
 class Ends(NamedTuple):

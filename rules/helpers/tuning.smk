@@ -70,7 +70,7 @@ def budget_settings(wildcards):
         for name, run in CURVED.items()
     }
     measured = CONFIG.budget.model_dump(include={"testset", "metrics"}) if CONFIG.budget else {}
-    return json.dumps({**measured, "runs": curves, "confidence": CONFIG.statistics.confidence})
+    return json.dumps({**measured, "runs": curves, "statistics": CONFIG.statistics.model_dump()})
 
 
 def inversion_passes():

@@ -61,7 +61,7 @@ def pair(one, tmp_path, monkeypatch):
 
 def test_runs_that_differ_in_their_clocks_are_equal(pair):
     found = pair(clock=2.5)
-    assert found.first is None and found.left_out == 5 and found.notes == []
+    assert found.first is None and found.left_out == 4 and found.notes == []
     assert [stage.name for stage in found.stages] == [
         "configuration",
         "prompts",

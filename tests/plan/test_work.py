@@ -88,8 +88,8 @@ def test_paths_cost_what_they_take(planned):
     experiment = planned("config/lab.yaml", inversion={"steps": 5, "renoise": True})
     assert work.work(experiment, job("invert_pairs", "sd3", "", 0)).forward == 512 * 5 * 2
     assert work.work(experiment, job("truncate_pairs", "sd3", 0)).forward == 512 * 21
-    assert work.work(experiment, job("measure_gradients", "sd3"))[:2] == (10000, 10000)
-    assert work.work(experiment, job("measure_policy_gradients", "sd3", "pnapo", 0)).forward == 1000 * 5 * 4
+    assert work.work(experiment, job("measure_gradients", "sd3"))[:2] == (2560, 2560)
+    assert work.work(experiment, job("measure_policy_gradients", "sd3", "pnapo", 0)).forward == 256 * 2 * 4
     assert work.work(experiment, job("measure_geometry", "sd3_guided")).forward == 128 * (2 * 20 + 9 * 4)
 
 

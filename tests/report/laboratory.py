@@ -26,7 +26,14 @@ def claims(config: Config, rng: np.random.Generator) -> pd.DataFrame:
         p = ["", 0.21, ""][number]
         row = dict(claim=claim, test=test, statistic=statistic, value=value, low=value - 0.01, high=value + 0.01)
         rows.append(
-            {"backbone": backbone, **row, "p": 0.0004 if not number else p, "p_adjusted": p, "verdict": verdict}
+            {
+                "backbone": backbone,
+                "about": ("runs", "runs", "theory")[number],
+                **row,
+                "p": 0.0004 if not number else p,
+                "p_adjusted": p,
+                "verdict": verdict,
+            }
         )
     return pd.DataFrame(rows)
 

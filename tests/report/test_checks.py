@@ -52,7 +52,7 @@ def test_a_reward_that_rose_while_utility_fell(results):
     mine = (table["run"] == "pnapo") & (table["opponent"] == "base") & (table["testset"] == "freeform")
     for metric, gain in (("hps", 0.5), ("utility", -0.3)):
         chosen = mine & (table["metric"] == metric)
-        table.loc[chosen, ["gain", "gain_low", "gain_high"]] = [gain, gain - 0.1, gain + 0.1]
+        table.loc[chosen, ["gain", "crossed_low", "crossed_high"]] = [gain, gain - 0.1, gain + 0.1]
     table.to_csv(path, index=False)
     write_listing(listing_of(path), "table", [path.name])
     found = check(collect(results, read_config(str(results / "config.json"))))

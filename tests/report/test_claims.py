@@ -13,15 +13,17 @@ def read(laboratory):
 def test_intervals_show_two_digits_of_their_half_width():
     assert interval(0.0312, 0.0198, 0.0433, sign=True) == "+0.031 [+0.020, +0.043]"
     assert interval(-1234.5, -1400.0, -1000.0) == "−1234 [−1400, −1000]"
-    assert interval(2.0, float("nan"), 3.0) == "2" and interval(float("inf"), 4, float("inf")) == "∞"
+    assert interval(2.0, float("nan"), 3.0) == "2" and interval(0, 0, float("inf")) == "0 [0, ∞]"
     assert interval(float("nan"), 0, 0) == "–"
 
 
 def test_claims_have_one_row_a_test_and_an_adjusted_p_where_there_is_one(read):
     claims = claims_view(read)
-    assert claims.counts == {"supported": 1, "contradicted": 1, "undecided": 1} and claims.backbones == ["SD3"]
-    assert [verdict.kind for *_, (verdict,) in claims.rows] == ["supported", "undecided", "contradicted"]
-    assert [verdict.p for *_, (verdict,) in claims.rows] == ["p < .001", "adjusted p = .210", ""]
+    runs, theory = claims.groups
+    assert claims.backbones == ["SD3"] and runs.title == "What training gives" and theory.title == "Theory"
+    assert runs.counts == {"supported": 1, "contradicted": 0, "undecided": 1} and theory.counts["contradicted"] == 1
+    assert [verdict.kind for *_, (verdict,) in runs.rows] == ["supported", "undecided"]
+    assert [verdict.p for *_, (verdict,) in (*runs.rows, *theory.rows)] == ["p < .001", "adjusted p = .210", ""]
 
 
 def test_summary_says_gain_evidence_and_cost(read):

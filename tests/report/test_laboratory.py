@@ -10,6 +10,7 @@ from pnapo.report.runs import methods, variants
 from pnapo.report.sections import gap_plots
 from pnapo.report.training import growth_plot
 from pnapo.report.tuning import SHADES, strips
+from pnapo.tables.pivot import decimals
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,8 @@ def test_forest_has_all_runs_by_gain_and_their_seeds(read):
     table = read.comparisons.query("opponent == 'base' and metric == 'utility' and testset == 'freeform'")
     best = table.loc[table["gain"].idxmax()]
     assert plot.description.count("[") == 12
-    assert plot.description.index(f"{best['gain']:+.2f}".replace("-", "−")) < plot.description.index(";")
+    places = decimals(table["gain_low"], table["gain_high"])
+    assert plot.description.index(f"{best['gain']:+.{places}f}".replace("-", "−")) < plot.description.index(";")
     assert {"PNAPO", "PNAPO without f", "True utility: gain over the base model · Free-form prompts"} <= set(
         texts(plot.svg)
     )

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from pnapo.config.schema import Claims, Statistics
-from pnapo.tables.budget import Curve, Curves, budget_table
-from pnapo.tables.claims_compute import compute_ratio, ratio
+from pnapo.tables.budget import budget_table
+from pnapo.tables.claims_compute import equal_compute, less_compute
+from pnapo.tables.ratio import ratio
+from pnapo.tables.snapshots import Curve, Curves
 
 CURVE = Curve(backbones=["sd3"], seeds=[0, 1], steps=[2, 8], pairs=4, sides=2, reference=True, setup=0)
 CURVES = Curves(
     testset="heldout",
     metrics=["hps"],
     runs={"pnapo": CURVE, "diffusion_dpo": CURVE.model_copy(update={"setup": 100, "reference": False})},
-    confidence=0.95,
+    statistics=Statistics(bootstrap=100),
 )
 
 
@@ -55,11 +57,26 @@ def test_the_ratio_of_costs_by_hand():
 
 
 def test_less_compute_is_judged_by_the_interval(scores):
-    (found,) = compute_ratio(scores, CURVES, Claims(), "sd3", Statistics(bootstrap=100))
+    (found,) = less_compute(scores, CURVES, Claims(), "sd3")
     assert found.value == (64 + 100) / (16 + 16)  # their best, 1.5, is reached after 2 steps
     assert (
         found.low == (64 + 100) / (64 + 64) and found.high == np.inf
     )  # with seed 0 alone: after 8; with 1: from the first
     assert found.verdict == "undecided"
-    (other,) = compute_ratio(scores, CURVES, Claims(speedup=1.2), "sd3", Statistics(bootstrap=100))
+    (other,) = less_compute(scores, CURVES, Claims(speedup=1.2), "sd3")
     assert other.verdict == "supported"
+    table = budget_table(scores, CURVES).set_index(["run", "step"])
+    assert tuple(table.loc["pnapo", 8][["ratio", "ratio_low", "ratio_high"]]) == (found.value, found.low, found.high)
+    assert table["ratio"].notna().sum() == 1  # of the others there is none
+
+
+def test_equal_compute_is_the_last_snapshot_that_costs_both_the_same(scores):
+    assert not list(equal_compute(scores, CURVES, Claims(), "sd3"))  # finding noises cost one of them more
+    alike = CURVES.model_copy(update={"runs": {"pnapo": CURVE, "diffusion_dpo": CURVE}})
+    (found,) = equal_compute(scores, alike, Claims(), "sd3")
+    assert (found.value, found.low, found.p, found.favourable) == (1.5, 1.5, 0, True) and "after 8 steps" in found.test
+    early = CURVES.model_copy(
+        update={"runs": {"pnapo": CURVE.model_copy(update={"steps": [2]}), "diffusion_dpo": CURVE}}
+    )
+    (found,) = equal_compute(scores, early, Claims(), "sd3")
+    assert found.value == 1.5 and found.low < 0 < found.high  # seeds 1 and 2

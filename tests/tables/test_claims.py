@@ -142,6 +142,17 @@ def test_every_trial_names_what_it_compares():
     )
     found = trials(Claims(), everything, "sd3")
     assert len({trial.claim for trial in found}) == len(found) == 14
+    assert all(trial.ours == "pnapo" for trial in found)
+    against = {trial.claim: trial.theirs for trial in found if trial.theirs not in ("base", "diffusion_dpo")}
+    assert against == {
+        "f helps": "pnapo_no_f",
+        "g helps": "pnapo_no_g",
+        "stored noise is what helps: fresh noise is worse": "pnapo_independent",
+        "stored noise is what helps: another prompt's is worse": "pnapo_shuffled",
+    }
+    baseline = [trial.claim for trial in found if trial.theirs == "diffusion_dpo"]
+    assert baseline[0].startswith("higher reward") and all(claim.startswith("and exceed") for claim in baseline[1:])
+    assert [trial.least for trial in found if "alignment" in trial.claim] == [-0.02, -0.02]
 
 
 def test_advantage_against_curvature(results, script):

@@ -2,6 +2,7 @@ import json
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from pnapo import scripting
 from pnapo.artifacts import read_json
@@ -46,6 +47,10 @@ def test_comparisons_and_seeds(scores):
     row = comparisons.set_index(["run", "opponent"]).loc[("diffusion_dpo", "base")]
     assert (row["wins"], row["ties"], row["losses"], row["p_value"]) == (1, 0, 1, 1)  # prompt b won, a lost (½ + 0)
     assert (row["gain"], row["gain_low"], row["gain_high"]) == (0.25, -0.5, 1.0)  # −½ on a, +1 on b
+    half = stats.t.ppf(0.975, 1) * 0.75  # two prompts ¾ from their mean
+    assert (row["crossed_low"], row["crossed_high"]) == pytest.approx((0.25 - half, 0.25 + half))
+    row = comparisons.set_index(["run", "opponent"]).loc[("pnapo", "base")]
+    assert row["crossed_high"] - row["crossed_low"] > 0 and row["crossed_low"] < row["gain_low"]
     pnapo = seeds.set_index("run").loc["pnapo"]
     assert (pnapo["seeds"], pnapo["lowest"], pnapo["highest"]) == (2, 2.0, 2.5)
     assert pnapo["between_seed_sd"] == pytest.approx(0.5 / 2**0.5)

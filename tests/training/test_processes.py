@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -20,9 +21,10 @@ RUN = {"schedule": "dynamic", "steps": 6, "batch": 2, "learning_rate": 1e-2, "lo
 MOVING = {"accumulation": 2, "reference": "compute", "reference_ema": 0.5}
 
 
-def start(arguments, **options):
+def start(arguments, temporary=None, **options):
     command = [sys.executable, "workflow_scripts/train.py", *arguments]
     environment = {**os.environ, "PYTHONPATH": ".", "OMP_NUM_THREADS": "2"}
+    environment["TMPDIR"] = str(temporary or tempfile.gettempdir())
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
     )
@@ -89,11 +91,14 @@ def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, t
 
 
 @pytest.mark.slow
-def test_the_reason_of_a_failure_stands_in_the_last_line(arguments):
-    process = start(arguments({}, RUN | {"accumulation": 3}, processes=2))
+def test_the_reason_of_a_failure_stands_in_the_last_line_and_nothing_is_left(arguments, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    process = start(arguments({}, RUN | {"accumulation": 3}, processes=2), temporary)
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     assert said.splitlines()[-1].startswith("error: 2 processes cannot share 3 forward passes a step")
+    assert list(temporary.glob("torchelastic_*")) == []
 
 
 def test_processes_that_cannot_be_spread_are_refused(arguments):

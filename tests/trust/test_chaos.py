@@ -1,15 +1,35 @@
 """What the program of kills counts and compares; that a wrong file, a missing aim and a fault are told."""
 
+import io
 import json
 import random
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
 
+import pandas as pd
 import pytest
+from PIL import Image
 
-from trust.chaos import FIRST, SIGNALS, Broken, Chaos, differences, promises
+from pnapo.config import load_config
+from trust.chaos import (
+    ALONE,
+    CONFIG,
+    FIRST,
+    JOB,
+    PAIRS,
+    SIGNALS,
+    Broken,
+    Chaos,
+    differences,
+    families,
+    promises,
+    write_pairs,
+)
 from trust.disturbed import Disturbed
+from trust.sources import ROOT
+
+FAMILIES = {"make": "pairs", "count": "tables"}
 
 
 @pytest.fixture
@@ -32,7 +52,7 @@ def wild(tmp_path):
 
 @pytest.fixture
 def chaos(wild):
-    return Chaos(wild, wild, {FIRST: 0.1}, 5, random.Random(0))
+    return Chaos(wild, wild, {FIRST: 0.1}, random.Random(0), kills=4, seconds=60, bound=5)
 
 
 def test_outputs_are_known_by_script_and_removed_with_what_they_list(wild):
@@ -46,16 +66,34 @@ def test_a_difference_a_missing_script_and_a_fault_break_promises(chaos, wild):
     expected = wild.hashes()
     chaos.hit.update({"make": 3, "count": 1})
     chaos.kills["a job", "SIGKILL"] = 4
-    assert all(promise.holds for promise in promises(chaos, 4, "", expected, wild.hashes()))
+    assert all(promise.holds for promise in promises(chaos, FAMILIES, "", expected, wild.hashes()))
     (wild.folder / "results" / "b.csv").write_text("other")
     (wild.folder / "results" / "new").write_text("left")
     assert differences(expected, wild.hashes()) == ["b.csv", "new"]
     del chaos.hit["count"]
-    found = promises(chaos, 5, "", expected, wild.hashes())
+    chaos.least = 5
+    found = promises(chaos, FAMILIES, "", expected, wild.hashes())
     assert not any(promise.holds for promise in found)
-    assert "not count" in found[1].figure and "b.csv" in found[2].figure
-    assert not promises(chaos, 1, "it hung", expected, expected)[0].holds
-    assert not promises(chaos, 1, "", {}, {})[2].holds
+    assert "1 of 2 scripts (pairs, tables), not count" in found[1].figure and "b.csv" in found[2].figure
+    chaos.least = 1
+    assert not promises(chaos, FAMILIES, "it hung", expected, expected)[0].holds
+    assert not promises(chaos, {}, "", {}, {})[1].holds and not promises(chaos, {}, "", {}, {})[2].holds
+
+
+def test_every_script_of_the_rules_has_to_be_hit_but_two_families():
+    found = families()
+    assert found["train"] == "train" and found["claims_table"] == "claims" and found["encode_dataset"] == "datasets"
+    rules = {path.stem for path in (ROOT / "rules").glob("*.smk")}
+    assert rules - set(found.values()) == {"fetch", "world", "common", "targets"}
+
+
+def test_its_configuration_and_data_set_are_valid(tmp_path):
+    config = load_config(CONFIG)
+    assert config.claims and config.runs["on_mine"].data == "mine"
+    write_pairs(tmp_path / "mine.parquet")
+    found, mine = pd.read_parquet(tmp_path / "mine.parquet"), config.datasets["mine"]
+    assert [*found] == [mine.prompt, *mine.images] and len(found) == PAIRS == mine.count
+    assert Image.open(io.BytesIO(found["rejected"][PAIRS - 1])).size == (32, 32)
 
 
 def test_aims_and_signals_come_equally_often(chaos):
@@ -63,14 +101,31 @@ def test_aims_and_signals_come_equally_often(chaos):
     assert {drawn.count(one) for one in drawn} == {2, 4} and {number for _, number in drawn} == set(SIGNALS)
 
 
+def test_jobs_alone_are_hit_once_snakemake_had_its_share(chaos):
+    chaos.kills[ALONE, "SIGINT"] = 2
+    assert {aim for aim, _ in (chaos._draw() for _ in range(24))} == {JOB}
+    chaos.hit.update(chaos.made_by)
+    assert ALONE in {aim for aim, _ in (chaos._draw() for _ in range(24))}
+
+
+def test_kills_end_at_a_deadline(chaos, wild):
+    assert chaos.going()
+    chaos.deadline = 0
+    with pytest.raises(Broken, match="no time is left after 0 kills; not hit: count, make"):
+        chaos.run()
+    chaos.kills[JOB, "SIGINT"] = 4
+    chaos.hit.update(chaos.made_by)
+    assert not chaos.going()
+
+
 @pytest.mark.parametrize(("code", "message"), [("exit(3)", "start 1 failed"), ("input()", "did not end in 1 s")])
 def test_a_start_that_fails_by_itself_or_hangs_is_told(chaos, wild, code, message):
     chaos.bound = 1
-    chaos.missing = lambda: []
+    chaos.least, chaos.made_by = 0, {}
 
     def start(targets):
         return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, start_new_session=True)
 
     wild.again = start
     with pytest.raises(Broken, match=message):
-        chaos.run(0)
+        chaos.run()

@@ -7,7 +7,7 @@ from pnapo.config.schema.base import Factor, Name, Positive, Probability, Sectio
 
 class Tuning(Section):
     """How β, learning rate and number of steps are chosen for runs with `tune: true`: grids of one size, and prompts of
-    their own. A run's own β and learning rate are the middle of its grid."""
+    their own. The factors stand around a run's own β and learning rate."""
 
     testset: Name = Field("validation", description="The test set whose scores decide.")
     metric: Name = Field("hps", description="The metric whose mean decides.")

@@ -1,0 +1,30 @@
+"""What the program of fuzzing is guided by, and that nothing it meets is lost."""
+
+import subprocess
+import sys
+
+from trust import fuzz
+from trust.targets import TARGETS
+
+
+def test_nothing_of_ours_is_imported_before_the_fuzzer_watches():
+    code = "import sys, trust.fuzzer; sys.exit(any(name.partition('.')[0] == 'pnapo' for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_every_target_has_a_name():
+    assert fuzz.NAMES.keys() == TARGETS.keys()
+
+
+def test_a_fuzzer_that_dies_is_a_finding(tmp_path, monkeypatch):
+    command = [sys.executable, "-c", "print('one'); print('two'); raise SystemExit(3)"]
+    monkeypatch.setattr(fuzz, "fuzzer", lambda *_: command)
+    tried, (line,) = fuzz.run("config", 60, 0, tmp_path)
+    assert tried == 0 and line.startswith("config: the fuzzer ended with 3: two: ")
+    assert (tmp_path / "found" / "fuzzer.log").read_text() == "one\ntwo\n"
+
+
+def test_what_it_finds_is_tried_alone(tmp_path):
+    (tmp_path / "crash-1").write_bytes(b"runs: {pnapo: {beta: 1}}")
+    assert fuzz.confirmed("config", tmp_path / "crash-1", tmp_path) == ""
+    assert "KeyError: 'no_target'" in fuzz.confirmed("no_target", tmp_path / "crash-1", tmp_path)
