@@ -13,11 +13,12 @@ EVERY = 0.02  # seconds between two looks at a process
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds, and anonymous memory in MiB: at the start and at its peak."""
+    """Seconds; anonymous memory in MiB, at the start and at its peak; and pages of files in MiB, at their peak."""
 
     seconds: float
     start: float
     peak: float
+    mapped: float = 0.0
 
     @property
     def grown(self) -> float:
@@ -25,13 +26,14 @@ class Cost:
         return self.peak - self.start
 
 
-def anonymous(pid: int) -> float:
-    """Resident anonymous memory of a process in MiB, 0 if it is gone. Pages of mapped files are not in it."""
+def resident(pid: int) -> tuple[float, float]:
+    """Memory of a process in MiB, anonymous and of mapped files; 0 if it is gone."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon:")), 0.0)
+        return 0.0, 0.0
+    sizes = {line.partition(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith("Rss")}
+    return sizes.get("RssAnon", 0.0), sizes.get("RssFile", 0.0)
 
 
 def watched(work: Callable[[], object], log: Path) -> Cost:
@@ -44,17 +46,17 @@ def watched(work: Callable[[], object], log: Path) -> Cost:
     pid = os.fork()
     if not pid:
         _child(work, log)
-    first = peak = anonymous(pid)
+    (first, mapped), peak = resident(pid), 0.0
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             break
-        peak = max(peak, anonymous(pid))
+        peak, mapped = map(max, (peak, mapped), resident(pid))
         time.sleep(EVERY)
     if status:
         said = log.read_text("utf-8", "replace").strip().splitlines() or ["nothing"]
         raise RuntimeError(f"{log}: failed: {said[-1]}")
-    return Cost(time.monotonic() - start, first, peak)
+    return Cost(time.monotonic() - start, first, max(first, peak), mapped)
 
 
 def _child(work: Callable[[], object], log: Path) -> None:

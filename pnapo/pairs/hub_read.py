@@ -114,7 +114,7 @@ def _settings(text: str, origin: Path | str) -> dict[str, Any]:
         batch = found[IMAGES]["batch"]
         if {"samples", "latent_shape", "family"} <= found["pairs"].keys() and type(batch) is int and batch > 0:
             return found
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise UserError(f"{origin}: its column 'made_with' does not say how the pairs were made; export them again")
 

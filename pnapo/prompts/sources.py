@@ -195,7 +195,16 @@ def columns_of(path: Path | str) -> list[str]:
             if suffix == ".jsonl":
                 return list(dict(json.loads(next(line for line in handle if line.strip()))))
             return next(csv.reader(handle, delimiter="\t" if suffix == ".tsv" else ","), [])
-    except (OSError, ValueError, TypeError, LookupError, StopIteration, csv.Error, pa.ArrowException) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        StopIteration,
+        RecursionError,
+        csv.Error,
+        pa.ArrowException,
+    ) as error:
         raise_refused(error, path)
         return []
 

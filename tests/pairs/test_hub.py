@@ -15,7 +15,7 @@ import yaml
 from pnapo.artifacts import read_manifest, read_table, write_table
 from pnapo.artifacts.images import Images
 from pnapo.errors import UserError
-from pnapo.pairs import hub
+from pnapo.pairs import hub, hub_read
 from pnapo.pairs.hub import export_pairs
 from pnapo.pairs.hub_read import import_pairs, verify_export
 from pnapo.pairs.labels import label
@@ -173,6 +173,12 @@ def test_what_does_not_fit_is_one_clear_line(copy, change, said, tmp_path):
     with pytest.raises(UserError, match=said) as error:
         import_pairs(copy, tmp_path / "back", silent)
     assert "\n" not in str(error.value) and not (tmp_path / "back" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"pairs": 1}', "[" * 3000])
+def test_settings_that_are_none_are_one_clear_line(text):
+    with pytest.raises(UserError, match="column 'made_with' does not say how"):
+        hub_read._settings(text, "a.parquet")
 
 
 def test_nothing_is_written_over_another_artefact(folder, exported, copy, tmp_path):
