@@ -1,7 +1,7 @@
 """Bytes of all kinds for every reader of foreign files, guided by coverage (atheris, libFuzzer): `python -m trust.fuzz`.
 
 A finding is anything but success or UserError, an input that takes more than 5 seconds, damage that was accepted, or an end of
-the fuzzer itself. What is found belongs into tests/hostile/found/TARGET, as a test.
+the fuzzer itself. What is found belongs into tests/hostile/found/TARGET in base64 (`base64 FILE > NAME.b64`), as a test.
 """
 
 import argparse
