@@ -13,18 +13,26 @@ import tempfile
 import time
 from pathlib import Path
 
-from trust.fuzzer import HANG, SLOW, STUCK
+from trust.fuzzer import HANG, PACKAGES, SLOW, STUCK
 from trust.promise import Promise, record, seeded
 
 # The targets of trust/targets.py, each with what the bytes stand for.
 NAMES = {"config": "a configuration", "prompts": "a prompt list", "manifest": "a manifest", "labels": "a label table"}
 NAMES |= {"shard_manifest": "a shard's manifest", "shard": "a shard"}
+PROMISED = "any bytes in the place of {} are taken, or refused in one line"
 FOUND = ("crash", "timeout", "oom", "leak")  # how libFuzzer calls the files of what it found
 
 
 def fuzzer(name: str, folder: Path, *options: str) -> list[str]:
     """The command of a process of its own for one target."""
     return [sys.executable, "-m", "trust.fuzzer", name, str(folder), *options]
+
+
+def lacking() -> str:
+    """Why the fuzzer cannot be started here; "" if it can."""
+    code = f"import sys; sys.path.append({str(PACKAGES)!r}); import atheris"
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    return done.stderr.decode("utf-8", "replace").strip().splitlines()[-1] if done.returncode else ""
 
 
 def run(name: str, seconds: float, seed: int, folder: Path) -> tuple[int, list[str]]:
@@ -79,6 +87,9 @@ def _options(parser: argparse.ArgumentParser) -> None:
 def main() -> None:
     args = seeded(__doc__.splitlines()[0], _options)
     names = [args.target] if args.target else list(NAMES)
+    if reason := lacking():
+        figure = f"the fuzzer, which `make trust` brings, is not here ({reason})"
+        record("fuzz", [Promise(PROMISED.format(NAMES[name]), figure, None) for name in names], args.record_in)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as temporary:
         promises = []
         for name in names:
@@ -88,8 +99,7 @@ def main() -> None:
             for line in found:
                 print(f"  {line}", flush=True)
             figure = f"{tried:,} inputs from seed {args.seed} on, {len(found)} findings"
-            text = f"any bytes in the place of {NAMES[name]} are taken, or refused in one line"
-            promises.append(Promise(text, figure, not found and tried > 0))
+            promises.append(Promise(PROMISED.format(NAMES[name]), figure, not found and tried > 0))
             print(f"{name}: {figure}", flush=True)
         record("fuzz", promises, args.record_in)
 

@@ -3,7 +3,9 @@
 import subprocess
 import sys
 
-from trust import fuzz
+import pytest
+
+from trust import fuzz, promise, run
 from trust.targets import TARGETS
 
 
@@ -28,3 +30,15 @@ def test_what_it_finds_is_tried_alone(tmp_path):
     (tmp_path / "crash-1").write_bytes(b"runs: {pnapo: {beta: 1}}")
     assert fuzz.confirmed("config", tmp_path / "crash-1", tmp_path) == ""
     assert "KeyError: 'no_target'" in fuzz.confirmed("no_target", tmp_path / "crash-1", tmp_path)
+
+
+def test_without_the_fuzzer_nothing_is_proven(tmp_path, monkeypatch):
+    (tmp_path / "atheris.py").write_text("raise ImportError('made for another Python')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["trust.fuzz", "--folder", str(tmp_path / "made")])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        fuzz.main()
+    rows = run.rows("fuzz", tmp_path / promise.RESULTS)
+    assert len(rows) == len(TARGETS) and {row[-1] for row in rows} == {"not run"}
+    assert "made for another Python" in rows[0][2] and not (tmp_path / "made").exists()
