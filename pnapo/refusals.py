@@ -46,6 +46,7 @@ PLAIN |= {errno.ENOTDIR: "lies below a file, which is no folder", errno.EEXIST: 
 _NUMBER = re.compile(r"\(os error (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)
 _TEXTS = {os.strerror(number): number for number in REFUSALS if number != errno.EAGAIN}
 _OURS = (ValueError, LookupError, TypeError, AttributeError, AssertionError, SyntaxError)
+_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "_ALLOC_FAILED", "could not create a primitive")
 _MEMORY = (errno.ENOMEM, errno.EAGAIN)  # no matter of a file
 
 KILLED = "as a rule because memory ran out; give the job more (`mem_mb`), lower `batch`, or run fewer jobs at once"
@@ -64,7 +65,7 @@ def number_of(error: BaseException) -> int | None:
         return error.errno if error.errno in REFUSALS else None
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return errno.ENOMEM
-    if "can't allocate memory" in text or "CUDA error: out of memory" in text or "_ALLOC_FAILED" in text:
+    if any(words in text for words in _OF_MEMORY):
         return errno.ENOMEM
     if isinstance(error, SystemError) and _short_of_memory():  # of an extension that did not look whether it got any
         return errno.ENOMEM
