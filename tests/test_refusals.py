@@ -133,7 +133,9 @@ def test_memory():
             make()
         told = str(refusal(raised.value))
         assert told.startswith("out of memory") and "`mem_mb`" in told and len(told) < 300
-    assert str(refusal(RuntimeError("could not create a primitive"))).startswith("out of memory")  # oneDNN's word for it
+    assert str(refusal(RuntimeError("could not create a primitive"))).startswith(
+        "out of memory"
+    )  # oneDNN's word for it
 
 
 def test_an_extension_that_ran_out_of_memory_without_a_word():
