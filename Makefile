@@ -1,6 +1,7 @@
 # `make` lists the commands. Everything happens in this folder: the environment in .venv, results in results/.
 PYTHON ?=
 CORES ?= all
+RESULTS ?= results
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 # Tests of one file share what they set up; the order is that of tests/conftest.py.
@@ -55,7 +56,7 @@ reproduce: setup ## run the whole workflow, then show the main table
 
 lab: setup ## tune and train every method and ablation, and judge the paper's claims (hours)
 	@$(WORKFLOW) $(MANY_JOBS) --configfile config/lab.yaml
-	@$(BIN)/pnapo table results/tables/claims.csv --columns claim,verdict,value,low,high,p_adjusted
+	@$(BIN)/pnapo table results/tables/claims.csv --columns backbone,claim,verdict,value,low,high,p_adjusted
 	@echo
 	@echo "Report: $$(pwd -P)/results/report.html"
 	@echo "Claims: results/tables/claims.md, with how each was tested"
@@ -97,11 +98,11 @@ docs: setup ## write the configuration reference from the schema
 	@$(BIN)/pnapo config docs
 
 readme: setup ## write the README's table and image grid from results/
-	@PYTHONPATH=. $(BIN)/python workflow_scripts/update_readme.py --results results
-	@PYTHONPATH=. $(BIN)/python workflow_scripts/readme_figures.py --results results --out assets/readme/grid.png
+	@PYTHONPATH=. $(BIN)/python workflow_scripts/update_readme.py --results $(RESULTS)
+	@PYTHONPATH=. $(BIN)/python workflow_scripts/readme_figures.py --results $(RESULTS) --out assets/readme/grid.png
 
-findings: setup ## write docs/findings.md from the laboratory's results/
-	@PYTHONPATH=. $(BIN)/python workflow_scripts/update_findings.py --results results
+findings: setup ## write docs/findings.md from the laboratory's RESULTS (default: results)
+	@PYTHONPATH=. $(BIN)/python workflow_scripts/update_findings.py --results $(RESULTS)
 
 bench: setup ## measure how fast it is, into docs/performance.md
 	@$(BIN)/python benchmarks/run.py

@@ -40,11 +40,24 @@ def take_over(log: Log = print) -> None:
     try:
         with _alone():
             record = OWNERS / f"{own.pid}-{uuid4().hex[:8]}.json"
-            record.write_text(f"{own}\n")
+            _write(record, f"{own}\n")
             atexit.register(_forget, record, own)
             _remove_stale_locks({path: owner for path, owner in _owners().items() if owner != own}, log)
     except OSError as error:
         raise UserError(f"{OWNERS}: cannot be written ({error.strerror}); Snakemake needs {OWNERS.parent}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all: one that is cut off would be taken for a run of which nothing is known."""
+    temporary = path.with_suffix(".new")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def forget() -> None:
@@ -70,8 +83,12 @@ def _alone() -> Iterator[None]:
 
 
 def _owners() -> dict[Path, Owner | None]:
-    """The runs that are, or were when they were killed, at work here; None where a record was cut off."""
-    return {path: Owner.parse(path.read_text("utf-8", "replace")) for path in sorted(OWNERS.glob("*.json"))}
+    """The runs that are, or were when they were killed, at work here; None where a record is damaged."""
+    found = {}
+    for path in sorted(OWNERS.glob("*.json")):
+        with suppress(FileNotFoundError):  # a run that has just ended
+            found[path] = Owner.parse(path.read_text("utf-8", "replace"))
+    return found
 
 
 def _remove_stale_locks(others: dict[Path, Owner | None], log: Log) -> None:

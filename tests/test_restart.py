@@ -1,5 +1,6 @@
 """Kills of real Snakemakes: the same command goes on, nothing hangs, no job runs beside its own repetition."""
 
+import errno
 import json
 import os
 import signal
@@ -340,6 +341,22 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / ".snakemake").write_text("")
     with pytest.raises(UserError, match=r"\.snakemake/owners: cannot be written"):
         restart.take_over()
+
+
+def test_a_full_disk_leaves_no_record_that_would_block_the_next_start(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(VARIABLE, "")
+
+    def full(number):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(UserError, match=r"\.snakemake/owners: cannot be written \(No space left"):
+            restart.take_over()
+    assert [path.name for path in restart.OWNERS.iterdir()] == ["lock"]
+    (restart.OWNERS / "ended.json").symlink_to("gone")  # another's, which goes between being listed and being read
+    assert start() == ([], False)
 
 
 def test_an_owner_is_read_as_it_was_written():

@@ -1,13 +1,17 @@
 """Every kind of artefact has its check, and what is wrong is named."""
 
+import errno
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
 from pnapo.artifacts import (
+    read_manifest,
     write_csv,
     write_json,
     write_listing,
@@ -18,7 +22,9 @@ from pnapo.artifacts import (
     write_text,
 )
 from pnapo.artifacts.images import encode_png, png_writer
+from pnapo.cli import main
 from pnapo.errors import UserError
+from pnapo.refusals import about
 from pnapo.tables.terminal import show
 from pnapo.tables.write import write_all
 from pnapo.verify import CHECKS, _check, inside, remedy, results_of, verify
@@ -159,6 +165,31 @@ def test_what_nothing_proves_is_named_in_results_and_its_owner_is_to_be_deleted(
     assert third.endswith(f"delete {embeddings} and run `snakemake -- {embeddings}`")
     assert "has no seal" in second and second.endswith(f"delete {file} and run `snakemake -- {file}`")
     assert "images.parquet" in first and first.endswith(f"delete {manifest} and run `snakemake -- {manifest}`")
+
+
+def test_what_programs_beside_the_workflow_wrote_is_not_asked_for(results):
+    for name in ("trust/damage.json", "benchmarks.json", "benchmarks-gpu.json", "benchmarks/train.tsv"):
+        write_text(results / name, "[]")
+    assert wrong(results) == []
+
+
+def test_what_may_not_be_read_is_told_and_not_to_be_deleted_and_the_rest_is_verified(results, monkeypatch, capsys):
+    closed, damaged = results / "tuning" / "sd3" / "a.json", results / "scores" / "a" / "hps.parquet"
+    damaged.write_bytes(b"")
+
+    def read(path):
+        with about(path):
+            if Path(path) == closed:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return read_manifest(path)
+
+    monkeypatch.setattr("pnapo.verify.read_manifest", read)
+    with pytest.raises(SystemExit, match="1"):
+        main(["verify", str(results)])
+    said = capsys.readouterr().out
+    (line,) = [line for line in said.splitlines() if str(closed) in line]
+    assert "no permission" in line and "delete" not in line
+    assert f"delete {damaged}" in said and said.count(": ok (") == len(inside(results)) - 2
 
 
 def test_a_damaged_manifest_is_named_alone(results):

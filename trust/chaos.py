@@ -27,7 +27,9 @@ from trust.sources import ROOT
 
 CONFIG = Path(__file__).with_name("chaos.yaml")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-JOB, ALONE, GROUP = "a job", "Snakemake alone", "Snakemake and its group"
+GOES_ON = "Killed anywhere, a workflow goes on with the same command, and nothing hangs"
+AIMS = JOB, ALONE, GROUP = "a job", "Snakemake alone", "Snakemake and its group"
+SHARE = 0.1  # of the kills that every aim and every signal has at least
 FIRST = "from the start to the first job"
 EVERY = 0.03  # seconds between two looks at what runs
 LEFT_OUT = ("fetch", "world")  # files of rules/ that no configuration of minutes runs
@@ -107,11 +109,15 @@ class Chaos:
         try:
             status = process.wait(self.bound)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise Broken(f"Snakemake did not end in {self.bound:.0f} s after a kill:\n{self.wild.screen()}") from None
+            raise self._hung(process, "after a kill") from None
         self.slowest = max(self.slowest, time.monotonic() - start)
         return status
+
+    def _hung(self, process: subprocess.Popen, when: str) -> Broken:
+        """End a Snakemake that takes too long; what is to be raised then."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return Broken(f"Snakemake did not end in {self.bound:.0f} s {when}:\n{self.wild.screen()}")
 
     def _draw(self) -> tuple[str, signal.Signals]:
         """What is hit next, and how: every combination equally often, jobs twice as often as the rest.
@@ -142,8 +148,10 @@ class Chaos:
 
     def _hit_a_job(self, process: subprocess.Popen, number: signal.Signals) -> Shot | None:
         """Hit a job of a script that was not hit yet; once all were, any."""
-        seen: set[int] = set()
+        seen, start = set[int](), time.monotonic()
         while process.poll() is None:
+            if time.monotonic() > start + self.bound:
+                raise self._hung(process, "while nothing was killed")
             for job in self.wild.jobs(process):
                 if job.process.pid not in seen and (job.script not in self.hit or not self.missing()):
                     shot = self._hit(job, number)
@@ -159,12 +167,11 @@ class Chaos:
         )  # rather early: most live shorter than the longest
         # Below its shell, a job does not hear SIGINT: Snakemake tells it to end.
         whom = "shell" if number == signal.SIGINT else self.rng.choice(("worker", "client", "shell"))
-        time.sleep(moment)
         try:
-            if whom == "worker":
-                self.wild.behind(job).send_signal(number)
-            else:
-                (job.process.parent() if whom == "shell" else job.process).send_signal(number)
+            shell = job.process.parent()  # now: an orphan's parent is another
+            time.sleep(moment)
+            target = self.wild.behind(job) if whom == "worker" else {"client": job.process, "shell": shell}[whom]
+            target.send_signal(number)
         except (psutil.Error, AttributeError):  # it has ended
             return None
         return Shot(JOB, number, moment, job.script, whom)
@@ -215,12 +222,19 @@ def write_pairs(path: Path) -> None:
     )
 
 
-def watched(calm: Disturbed) -> tuple[dict[str, float], float]:
-    """Run undisturbed; returns how long a job of each script lives at most, and how long the run took, in seconds."""
+def watched(calm: Disturbed, seconds: float) -> tuple[dict[str, float], float]:
+    """Run undisturbed; returns how long a job of each script lives at most, and how long the run took, in seconds.
+
+    Raises Broken if it fails, or takes longer than `seconds`.
+    """
     process, start = calm.again(), time.monotonic()
     began, lives = {}, {}
     while process.poll() is None:
         now = time.monotonic()
+        if now > start + seconds:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise Broken(f"the undisturbed run did not end in {seconds:.0f} s:\n{calm.screen()}")
         for job in calm.jobs(process):
             lives.setdefault(FIRST, now - start)
             life = now - began.setdefault(job.process.pid, now)
@@ -237,22 +251,32 @@ def differences(expected: dict[str, str], found: dict[str, str]) -> list[str]:
 
 
 def promises(
-    chaos: Chaos, families: Mapping[str, str], fault: str, expected: dict[str, str], found: dict[str, str]
+    chaos: Chaos,
+    families: Mapping[str, str],
+    fault: str,
+    expected: dict[str, str],
+    found: dict[str, str],
+    minutes: float = 0.0,
 ) -> list[Promise]:
-    """What is promised, and what came out. `families`: the scripts that had to be hit, each with its family of rules."""
+    """What is promised, and what came out. `families`: the scripts that had to be hit, each with its family of rules.
+
+    Every aim and every signal has to have its share of the kills.
+    """
     odd = differences(expected, found)
     of = Counter(kind for kind, _ in chaos.kills.elements())
     by = Counter(name for _, name in chaos.kills.elements())
     counted = ", ".join(f"{count} × {name}" for name, count in sorted(by.items()))
     aims = ", ".join(f"{count} of {kind}" for kind, count in sorted(of.items()))
+    rare = [one for one in (*AIMS, *(number.name for number in SIGNALS)) if (of + by)[one] < chaos.least * SHARE]
     spared = sorted(set(families) - set(chaos.hit))
     return [
         Promise(
-            "Killed anywhere, a workflow goes on with the same command, and nothing hangs",
+            GOES_ON,
             fault
             or f"{chaos.kills.total()} kills ({counted}; {aims}), {chaos.starts} starts; "
-            f"ended after at most {chaos.slowest:.0f} s",
-            not fault and chaos.kills.total() >= chaos.least,
+            f"ended after at most {chaos.slowest:.0f} s; {minutes:.0f} minutes in all"
+            + (f"; too few of {', '.join(rare)}" if rare else ""),
+            not fault and chaos.kills.total() >= chaos.least and not rare,
         ),
         Promise(
             f"Jobs of every rule family but {' and '.join(LEFT_OUT)} can be killed",
@@ -270,19 +294,25 @@ def promises(
 
 def options(parser: ArgumentParser) -> None:
     parser.add_argument("--kills", type=int, default=45, help="how many at least (default: 45)")
-    parser.add_argument("--minutes", type=float, default=40, help="how long kills may take (default: 40)")
+    parser.add_argument("--minutes", type=float, default=28, help="how long all may take (default: 28)")
     parser.add_argument("--folder", type=Path, help="work here, and leave it; default: a temporary folder")
 
 
 def main(log: Callable[[str], None] = print) -> None:
-    args = seeded(__doc__.splitlines()[0], options)
+    args, start = seeded(__doc__.splitlines()[0], options), time.monotonic()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which nohup and scripts take away from what they start
     folder = (args.folder or Path(tempfile.mkdtemp(prefix="chaos-"))).absolute()
     calm, wild = Disturbed(folder / "undisturbed", CONFIG), Disturbed(folder / "killed", CONFIG)
     for project in (calm, wild):
         write_pairs(project.folder / "mine.parquet")
-    lives, seconds = watched(calm)
+    try:
+        lives, seconds = watched(calm, 60 * args.minutes)
+    except Broken as error:
+        log(f"{error}\nleft in {folder}")
+        return record("chaos", [Promise(GOES_ON, str(error).splitlines()[0], False)], args.record_in)
     log(f"undisturbed: {seconds:.0f} s, {len(calm.hashes())} files")
-    limits = {"kills": args.kills, "seconds": 60 * args.minutes, "bound": max(120.0, 2 * seconds)}
+    left = start + 60 * args.minutes - time.monotonic()
+    limits = {"kills": args.kills, "seconds": left, "bound": max(120.0, 2 * seconds)}
     chaos, fault = Chaos(wild, calm, lives, random.Random(args.seed), **limits), ""
     try:
         chaos.run()
@@ -291,7 +321,8 @@ def main(log: Callable[[str], None] = print) -> None:
     except Broken as error:
         fault = str(error).splitlines()[0]
         log(str(error))
-    found = promises(chaos, families(), fault, calm.hashes(), wild.hashes())
+    minutes = (time.monotonic() - start) / 60
+    found = promises(chaos, families(), fault, calm.hashes(), wild.hashes(), minutes)
     if not args.folder and all(one.holds for one in found):
         shutil.rmtree(folder)
     else:

@@ -34,6 +34,7 @@ KINDS = (
     *("prompts/embeddings.safetensors", "prompts/*.removed.parquet", "prompts/*.parquet", "testsets/*.parquet"),
     *("embeddings/*/manifest.json", "embeddings/*.safetensors"),
     *("pairs/*/inverted/manifest.json", "pairs/*/inverted/*.json", "pairs/*/inverted/*.safetensors"),
+    *("pairs/*/truncated/manifest.json", "pairs/*/truncated/*.json", "pairs/*/truncated/*.safetensors"),
     *("pairs/*/samples/*.json", "pairs/*/samples/*.safetensors", "pairs/*/images/*.json", "pairs/*/images/*.parquet"),
     *("pairs/*/labels/*.parquet", "pairs/*/manifest.json", "reference/*.json", "reference/*.safetensors"),
     *("runs/*/snapshots/*.safetensors", "runs/*/manifest.json", "runs/*/compute.json", "runs/*/settings.json"),
@@ -186,7 +187,7 @@ def try_out(injection: Injection, verifier: Verifier, consumers: Consumers) -> N
         injection.found = _verdict(list(verifier.problems(set(before))), injection, consumers)
         refusal = consumers.ask(next(iter(before)), injection.what)
         if refusal:
-            injection.asked, injection.refused = refusal.job, _refused(refusal)
+            injection.asked, injection.refused = refusal.job, _refused(refusal, set(before))
     finally:
         for path, data in before.items():
             path.write_bytes(data)
@@ -206,15 +207,21 @@ def _verdict(problems: list[str], injection: Injection, consumers: Consumers) ->
     return ""
 
 
-def _refused(refusal: Refusal) -> str:
-    """Why a job's refusal is not enough."""
+def _refused(refusal: Refusal, damaged: set[Path]) -> str:
+    """Why a job's refusal is not enough. It has to name a damaged file, or the manifest that lists it."""
     if refusal.error is None:
         return "went on"
     if not isinstance(refusal.error, UserError):
         return f"ended with {type(refusal.error).__name__}: {refusal.error}"
     if "\n" in str(refusal.error):
         return f"said more than a line: {refusal.error}"
-    return f"wrote {refusal.wrote[0]}" if refusal.wrote else ""
+    if refusal.wrote:
+        return f"wrote {refusal.wrote[0]}"
+    named = {
+        str(name) for path in damaged for name in (path, path.with_name("manifest.json"), path.with_suffix(".json"))
+    }
+    said = str(refusal.error)
+    return "" if any(name in said for name in named) else f"named another file: {said}"
 
 
 def mend(project: Project, files: dict[str, list[Path]], draw: random.Random, verifier: Verifier) -> str:

@@ -12,9 +12,10 @@ import argparse
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import yaml
@@ -23,6 +24,7 @@ from pnapo.artifacts import write_text
 from pnapo.diff.runs import compare
 from pnapo.diff.settings import recorded
 from pnapo.diff.story import place
+from pnapo.errors import UserError
 from trust.project import Project
 from trust.promise import RESULTS, Promise, record
 
@@ -31,6 +33,7 @@ LABORATORY = ("tuning", "budget", "claims", "lab")  # left out of a quick try
 HERE = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PNAPO_WARM": "1"}
 THERE = {"LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "4711"}
 CHECKPOINT = "runs/sd3/pnapo_both-s0"
+TESTED = "images/sd3/base/heldout"
 LABELS = "pairs/sd3/labels/hps.parquet"
 # What a checkpoint hangs on, and itself.
 BEFORE = ("prompts/", "embeddings/", "/samples/", "/images/", "/labels/", "reference/", "runs/")
@@ -39,7 +42,8 @@ BEFORE = ("prompts/", "embeddings/", "/samples/", "/images/", "/labels/", "refer
 LATENT = 1e-4  # of latents, whose standard deviation is about 1
 GREY, SHARE = 1, 0.01  # grey levels, of how many of the values
 SCORE = 1e-5  # of raw scores, cosines
-WEIGHT = 1e-3  # of trained weights: length of the difference over that of the weights
+WEIGHT = 0.05  # of what was trained: length of the difference over that of the way from where it began
+LOSS = 1e-4  # of losses and of gradient norms, relative
 
 
 def configuration(folder: Path, small: bool) -> Path:
@@ -145,22 +149,28 @@ def shards(here: Project, folder: Path) -> Promise:
 
 
 def batches(here: Project, folder: Path) -> list[Promise]:
-    """Five images at once in place of sixteen; then seven scores at once in place of 64."""
+    """Five images of pairs at once in place of sixteen, three of a test set in place of eight, seven scores in place of 64."""
     import numpy as np
 
+    from pnapo.artifacts import read_manifest
     from pnapo.pairs.store import read_pairs_manifest
 
     other = again(here, folder / "batches", "pairs={batch: 5}", LABELS)
     (noise, latent, images), (noise_5, latent_5, images_5) = tensors(here), tensors(other)
     apart = np.abs(latent - latent_5).max()
-    levels = np.abs(images.astype(int) - images_5)
-    share = (levels > 0).mean()
+    share, most = greys(images, images_5)
     sizes = [read_pairs_manifest(pair_set(project))["settings"]["batch"] for project in (here, other)]
-    told = f"{sizes[0]} and {sizes[1]}: latents {apart:.1e} apart, {100 * share:.2g} % of grey levels by up to {levels.max()}"
-    holds = sizes == [16, 5] and equal(noise, noise_5) and apart <= LATENT and levels.max() <= GREY and share <= SHARE
-    title = (
-        f"Images made 5 or 16 at once differ by rounding: latents by {LATENT:g}, {100 * SHARE:g} % of values by {GREY}"
-    )
+    told = f"{sizes[0]} and {sizes[1]}: latents {apart:.1e} apart, {100 * share:.2g} % of grey levels by up to {most}"
+    holds = sizes == [16, 5] and equal(noise, noise_5) and apart <= LATENT and most <= GREY and share <= SHARE
+    tested = again(here, folder / "testing", "testsets={heldout: {batch: 3}}", f"{TESTED}/manifest.json")
+    share, most = greys(*(decoded(project) for project in (here, tested)))
+    sizes = [
+        read_manifest(p.folder / "results" / TESTED / "manifest.json", "images")["settings"]["batch"]
+        for p in (here, tested)
+    ]
+    told += f"; of a test set {sizes[0]} and {sizes[1]}: {100 * share:.2g} % by up to {most}"
+    holds &= sizes == [16, 3] and most <= GREY and share <= SHARE
+    title = f"Images made 16 at once or fewer differ by rounding: latents by {LATENT:g}, {100 * SHARE:g} % of values by {GREY}"
     scored = again(here, folder / "scoring", "rewards={hps: {batch: 7}}", LABELS)
     ours, theirs = labels(here), labels(scored)
     columns = ["score_0", "score_1"]
@@ -170,7 +180,31 @@ def batches(here: Project, folder: Path) -> list[Promise]:
     figure = f"{many[0]} and {many[1]}: {2 * len(ours)} scores at most {by:.1e} apart, {flipped} winners changed"
     score = f"Images scored 7 or 64 at once differ by rounding: by {SCORE:g}, and no winner of a larger gap changes"
     holds_too = many == [64, 7] and by <= SCORE and not flipped
-    return [Promise(title, told, bool(holds)), Promise(score, figure, holds_too)]
+    parts = {"pairs": other, "labels": scored, "images": tested}
+    said = [
+        getattr(compare(here.folder / "results", p.folder / "results").first, "name", "nowhere") for p in parts.values()
+    ]
+    where = Promise("`pnapo diff` names the stage where two runs first part", ", ".join(said), said == list(parts))
+    return [Promise(title, told, bool(holds)), Promise(score, figure, holds_too), where]
+
+
+def greys(ours, theirs) -> tuple[float, int]:
+    """Of the grey levels of two arrays of images: the share that differs, and by how much at most."""
+    import numpy as np
+
+    levels = np.abs(ours.astype(int) - theirs)
+    return float((levels > 0).mean()), int(levels.max())
+
+
+def decoded(project: Project):
+    """The test images of the base model, [N, H, W, 3]."""
+    import numpy as np
+
+    from pnapo.artifacts import read_table
+    from pnapo.artifacts.images import decode_png
+
+    table = read_table(project.folder / "results" / TESTED / "images.parquet").sort_values(["prompt_id", "sample"])
+    return np.stack([decode_png(png) for png in table["image"]])
 
 
 def scored_at_once(project: Project) -> int | None:
@@ -182,6 +216,7 @@ def scored_at_once(project: Project) -> int | None:
 def processes(here: Project, folder: Path) -> Promise:
     """Two processes train in place of one."""
     import numpy as np
+    import pandas as pd
 
     from pnapo.artifacts import read_tensors
 
@@ -191,12 +226,19 @@ def processes(here: Project, folder: Path) -> Promise:
         file.unlink()
     other.run("--cores", "2", "--set-resources", "train:processes=2", "--", f"results/{target}", **HERE)
     ours, theirs = (read_tensors(p.folder / "results" / CHECKPOINT / name) for p in (here, other))
-    one, two = (np.concatenate([t[key].float().numpy().ravel() for key in sorted(ours)]) for t in (ours, theirs))
+    grown = sorted(key for key in ours if "lora_B" in key)  # an adapter's B begins at 0, so it is the way that was gone
+    one, two = (np.concatenate([t[key].float().numpy().ravel() for key in grown]) for t in (ours, theirs))
     apart = float(np.linalg.norm(one - two) / np.linalg.norm(one))
-    title = f"Two processes train what one does, up to rounding: weights {WEIGHT:g} of their length apart"
+    logs = [pd.read_json(p.folder / "results" / CHECKPOINT / "train_log.jsonl", lines=True) for p in (here, other)]
+    ours, theirs = (log[["loss", "grad_norm"]].to_numpy() for log in logs)  # Adam hides a gradient of another length
+    steps = float(np.abs(theirs / ours - 1).max()) if ours.shape == theirs.shape else np.inf
+    title = (
+        f"Two processes train what one does, up to rounding: losses and gradients {LOSS:g}, the way {WEIGHT:g} apart"
+    )
     number = trained_by(other)
-    figure = f"{number} processes: {len(one):,} weights, {apart:.1e} of their length apart"
-    return Promise(title, figure, (trained_by(here), number) == (1, 2) and apart <= WEIGHT)
+    figure = f"{number} processes: {len(ours)} steps {steps:.1e} apart, the way of {len(one):,} weights {apart:.1e}"
+    holds = (trained_by(here), number) == (1, 2) and apart <= WEIGHT and steps <= LOSS
+    return Promise(title, figure, holds)
 
 
 def trained_by(project: Project) -> int:
@@ -241,6 +283,16 @@ def same_file(ours: Project, theirs: Project, name: str) -> bool:
     return (ours.folder / "results" / name).read_bytes() == (theirs.folder / "results" / name).read_bytes()
 
 
+def tried(step: Callable[..., Promise | list[Promise]], *arguments: Any) -> list[Promise]:
+    """What a step promises; that it failed, if it did, so that the others still count."""
+    try:
+        found = step(*arguments)
+    except (RuntimeError, UserError) as error:
+        print(error, flush=True)
+        return [Promise(str(step.__doc__).splitlines()[0], str(error).splitlines()[0], False)]
+    return found if isinstance(found, list) else [found]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a quick try, recorded in --folder")
@@ -256,8 +308,8 @@ def main() -> None:
         listed = kept / "determinism.sha256"
         write_text(listed, "".join(f"{digest}  {name}\n" for name, digest in here.hashes().items()))
         print(f"hashes: {listed}", flush=True)
-        found = [] if args.small else [plain(here, folder, warm)]
-        found = [twice(here, folder), *found, shards(here, folder), *batches(here, folder), processes(here, folder)]
+        found = [] if args.small else tried(plain, here, folder, warm)
+        found += [one for step in (twice, shards, batches, processes) for one in tried(step, here, folder)]
         record("determinism", found, kept)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -10,6 +11,8 @@ from pathlib import Path
 from pnapo.artifacts import sha256
 from pnapo.diff.story import is_clock
 from trust.sources import copy_sources
+
+PATIENCE = 3600  # seconds for a workflow to end; all of them need minutes
 
 
 class Project:
@@ -41,8 +44,14 @@ class Project:
             )
 
     def run(self, *arguments: str, **changed: str) -> None:
-        """Run Snakemake to its end. Raises RuntimeError with the end of what it said if it fails."""
-        if self.start(*arguments, **changed).wait():
+        """Run Snakemake to its end. Raises RuntimeError with the end of what it said if it fails, or does not end."""
+        process = self.start(*arguments, **changed)
+        try:
+            failed = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            failed = process.wait()
+        if failed:
             told = (self.folder / "screen.txt").read_text("utf-8", "replace")
             raise RuntimeError(f"{self.folder}: the workflow failed\n{told[-4000:]}")
 

@@ -18,6 +18,7 @@ PROGRAMS: tuple[str, ...] = (
     "damage",
     "obstacles",
     "training",
+    "evaluation",
     "hostile",
     "fuzz",
     "load",

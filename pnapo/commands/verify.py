@@ -17,7 +17,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _verify(args: argparse.Namespace) -> None:
-    from pnapo.verify import inside, remedy, results_of, verify
+    from pnapo.verify import UNREAD, inside, remedy, results_of, verify
 
     damaged = 0
     for given in args.paths:
@@ -27,7 +27,7 @@ def _verify(args: argparse.Namespace) -> None:
         for path in found:
             kind, problems = verify(path, results)
             for problem in problems:
-                print(f"{problem}; {remedy(path, problem, results)}", flush=True)
+                print(problem if kind == UNREAD else f"{problem}; {remedy(path, problem, results)}", flush=True)
             if not problems:
                 print(f"{path}: ok ({kind})", flush=True)
             damaged += bool(problems)

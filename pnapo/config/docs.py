@@ -22,7 +22,7 @@ INTRO = """# Configuration
 `config.yaml` holds every setting. What is left out has the default below. To change something for one run of the
 workflow, lay a file over it (`snakemake --configfile my.yaml`) or set single keys
 (`snakemake --config backbones='[flux]'`). Of an overlay's settings, those inside a section are laid over it one by one;
-a list replaces the list below it.
+a list replaces the list below it, and `null` takes away what an entry's name has below it (`runs: {sft: null}`).
 
 * `pnapo config check` validates `config.yaml`; `pnapo config check --config my.yaml` validates it with the overlay.
 * `pnapo config show --run pnapo --backbone flux` prints the settings of one run on one backbone.
@@ -93,7 +93,7 @@ def _section(model: type[BaseModel], place: str) -> str:
         if not meaning:
             nested = [a for a in (field.annotation, *typing.get_args(field.annotation)) if isinstance(a, type)]
             docs = [a.__doc__ or "" for a in nested if issubclass(a, BaseModel)]
-            meaning = docs[0].split("\n")[0] if docs else ""
+            meaning = " ".join(docs[0].split("\n\n")[0].split()) if docs else ""
         cells = (f"`{name}`", _type(field.annotation, tuple(field.metadata)), _default(field), meaning)
         lines.append(f"| {' | '.join(cell.replace('|', PIPE) for cell in cells)} |")
     return "\n".join(lines) + "\n"

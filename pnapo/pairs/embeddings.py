@@ -23,6 +23,7 @@ from pnapo.config.schema import Model
 from pnapo.errors import UserError
 
 FILE = "embeddings.safetensors"
+TENSORS = ("prompt_embeds", "pooled")
 AT_ONCE = 512  # prompts whose embeddings are in memory at once
 
 
@@ -76,7 +77,7 @@ class Embeddings:
         self._row = {prompt_id: row for row, prompt_id in enumerate(prompt_ids)}
         self._origin = origin
 
-    def rows(self, prompt_ids: Sequence[str], names: Sequence[str] = ("prompt_embeds", "pooled")) -> Cond:
+    def rows(self, prompt_ids: Sequence[str], names: Sequence[str] = TENSORS) -> Cond:
         """ "prompt_embeds" [N, L, D] and "pooled" [N, P], or one of them, of the prompts, or of the prompts of pairs, float32.
 
         Raises UserError if one is not in the list.
@@ -91,11 +92,20 @@ class Embeddings:
 
     def null(self) -> Cond:
         """One row each for the empty prompt, for classifier-free guidance."""
-        return {name: self._tensors[f"null_{name}"].float() for name in ("prompt_embeds", "pooled")}
+        return {name: self._tensors[f"null_{name}"].float() for name in TENSORS}
 
 
 def read_embeddings(manifest: Path | str) -> Embeddings:
-    """Open the embeddings of a prompt list. Raises UserError if they are missing or damaged."""
+    """Open the embeddings of a prompt list. Raises UserError if they are missing, damaged or no embeddings of prompts."""
     require_intact(manifest, "embeddings")
     file = Path(manifest).parent / FILE
-    return Embeddings(read_tensors(file), json.loads(read_metadata(file)["prompt_ids"]), str(manifest))
+    tensors = read_tensors(file)
+    try:
+        ids = json.loads(read_metadata(file)["prompt_ids"])
+        good = isinstance(ids, list) and all(isinstance(name, str) for name in ids)
+        good = good and all(len(tensors[n]) == len(ids) and len(tensors[f"null_{n}"]) == 1 for n in TENSORS)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        good = False
+    if not good:
+        raise UserError(f"{file}: does not hold one embedding of each prompt; delete it and run again")
+    return Embeddings(tensors, ids, str(manifest))

@@ -24,7 +24,10 @@ def cluster(embeddings: np.ndarray, settings: Clusters) -> np.ndarray:
         if not np.isfinite(part).all():
             raise UserError("prompts: an embedding is not finite; check the CLIP weights of prompts.semantic")
         if len(distinct) < settings.count:
-            distinct.update(row.tobytes() for row in part)
+            for row in part:  # no more than are needed: each is a copy
+                distinct.add(row.tobytes())
+                if len(distinct) == settings.count:
+                    break
     if len(distinct) < settings.count:
         raise UserError(
             f"prompts.clusters.count: {settings.count} clusters need as many different prompts, "

@@ -52,10 +52,10 @@ def budget_plots(results: Results, backbone: str, runs: Sequence[str], stem: str
 
 
 def _of_budget(results: Results, table: pd.DataFrame) -> tuple[str, str]:
-    """The metric and test set of the curves: those the runs are judged by, else the table's first."""
+    """The metric and test set of the curves: those the runs are judged by, else that metric on another, else the first."""
     judged = judged_by(results, next(iter(results.methods)))
     pairs = list(zip(table["metric"], table["testset"]))
-    return judged if judged in pairs or not pairs else pairs[0]
+    return min(pairs, key=lambda pair: (pair != judged, pair[0] != judged[0]), default=judged)
 
 
 def _curve(part: pd.DataFrame, cost: Callable[[pd.DataFrame], pd.Series], color: str) -> Line:

@@ -5,13 +5,13 @@ Each warning states what the data show, with the run, the seed and the step. The
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from pnapo.artifacts import read_json, read_manifest
-from pnapo.config.schema import Run
+from pnapo.config.schema import Config, Run
 from pnapo.report.collect import Results
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.scores import BASE
@@ -70,12 +70,18 @@ def training(results: Results, backbone: str, name: str, run: Run) -> Iterator[t
             yield "gradient", seed, text
 
 
-def hacking(results: Results, backbone: str, name: str, trained_on: str | None) -> Iterator[tuple[str, Finding]]:
-    """(test set, finding) where the reward a run was trained on rose and another metric fell: along its snapshots, where these
-    are scored, else at its end."""
-    if trained_on is None:
-        return
-    ends, budget, steps = results.comparisons, results.optional.get("budget"), results.config.runs[name].steps
+def trained_on(config: Config, run: Run) -> list[str]:
+    """The metrics that are the rewards of a run's preference: one, or each of those that it calibrates."""
+    rewards = config.preferences[run.reward].rewards if run.reward in config.preferences else [run.reward]
+    return [name for name, metric in config.metrics.items() if metric.kind == "reward" and metric.reward in rewards]
+
+
+def hacking(results: Results, backbone: str, name: str) -> Iterator[tuple[str, Finding]]:
+    """(test set, finding) where a reward that a run was trained on rose and a metric that it was not trained on fell: along its
+    snapshots, where these are scored, else at its end."""
+    own = trained_on(results.config, results.config.runs[name])
+    ends, budget = results.comparisons, results.optional.get("budget")
+    steps = results.settings(backbone, name)["steps"]
     tables = [ends[ends["opponent"] == BASE].assign(step=steps), *([] if budget is None else [budget])]
     for testset in results.testsets:
         curves: dict[str, dict[int, Gain]] = {}
@@ -85,8 +91,9 @@ def hacking(results: Results, backbone: str, name: str, trained_on: str | None) 
                 gain = Gain(int(row.step), row.gain, row.gain_low, row.gain_high)
                 curves.setdefault(row.metric, {})[gain.step] = gain
         ordered = {metric: [points[step] for step in sorted(points)] for metric, points in curves.items()}
-        for finding in reward_hacking(ordered, trained_on):
-            yield testset, finding
+        for reward in own:
+            others = {metric: curve for metric, curve in ordered.items() if metric == reward or metric not in own}
+            yield from ((testset, finding) for finding in reward_hacking(others, reward))
 
 
 def tested(results: Results, backbone: str, name: str, run: Run) -> Iterator[tuple[str, Finding]]:
@@ -99,6 +106,8 @@ def tested(results: Results, backbone: str, name: str, run: Run) -> Iterator[tup
             checkpoint = read_manifest(made, "checkpoint")["settings"]
             images = read_manifest(folder / f"{name}-s{seed}" / testset / "manifest.json", "images")["settings"]
             found = [*guidance_mismatch(checkpoint, images)]
+            if results.config.models[backbone].mixed_guidance:
+                found = [replace(one, text=f"{one.text} (mixed_guidance: this is meant)") for one in found]
             found += resolution_mismatch(checkpoint, images, base["resolution"])
             yield from ((testset, finding) for finding in found)
             if found:  # one seed's stand for all
@@ -109,7 +118,6 @@ def check(results: Results) -> list[Warning]:
     """Every warning, in the order of backbones and runs."""
     found = []
     config = results.config
-    metric_of = {m.reward: name for name, m in config.metrics.items() if m.kind == "reward"}
     for backbone in config.backbones:
         for name, run in results.methods_on(backbone).items():
             where = f"{label(backbone)}, {label(name)}"
@@ -121,10 +129,12 @@ def check(results: Results) -> list[Warning]:
                 place = f"{where}, {'seed' if len(hits) == 1 else 'seeds'} {seeds}" if len(run.seeds) > 1 else where
                 more = f" (figures of seed {hits[0][0]})" if len(hits) > 1 else ""
                 found.append(Warning(place, hits[0][1] + more, kind))
-            sides = hacking(results, backbone, name, metric_of.get(run.reward)), tested(results, backbone, name, run)
+            sides = hacking(results, backbone, name), tested(results, backbone, name, run)
+            alike: dict[tuple[str, str], list[str]] = {}  # what is found on several test sets is said once
             for testset, finding in (hit for side in sides for hit in side):
                 text = said(finding.text, finding.step, run.steps)
-                found.append(Warning(f"{where}, {testset_label(testset)}", text, finding.name))
+                alike.setdefault((text, finding.name), []).append(testset_label(testset))
+            found += [Warning(f"{where}, {', '.join(sets)}", *hit) for hit, sets in alike.items()]
         for (owner, data, reward), pairs in results.labels.items():
             if owner == backbone and pairs["tie"].mean() > 0.1:
                 place = f"{label(backbone)}, {label(data)}" if data else label(backbone)

@@ -1,35 +1,38 @@
 """What holds: the table of claims with their verdicts, and the few lines that a reader sees first."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from pnapo.errors import UserError
 from pnapo.report.collect import Results
-from pnapo.report.cost import spent
+from pnapo.report.cost import in_words, spent
 from pnapo.report.drawing import short
 from pnapo.report.lab import judged_by
 from pnapo.report.runs import SUBJECT, methods
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.scores import BASE, BASELINE
-from pnapo.tables.verdicts import ABOUT
+from pnapo.tables.verdicts import ABOUT, ANY
 
 VERDICTS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one backbone says about a claim."""
+    """What one backbone says about a claim, or all of them (`everywhere`); `test` if it was not tested alike on each."""
 
     kind: str
     value: str
     p: str
+    test: str = ""
+    everywhere: bool = False
 
 
 @dataclass(frozen=True)
 class Group:
-    """Claims about one thing. `rows`: (claim, test, statistic, one verdict or None per backbone); `counts`: of each verdict."""
+    """Claims about one thing. `rows`: (claim, test, statistic, one verdict or None per backbone, or one everywhere); the test
+    is empty where it differs. `counts`: of each verdict."""
 
     title: str
     rows: list[tuple[str, str, str, list[Verdict | None]]]
@@ -56,6 +59,7 @@ def interval(value: float, low: float, high: float, sign: bool = False) -> str:
         return "–"
     if math.isfinite(low) and math.isfinite(high):
         n, plus = digits(low, high), "+" if sign else ""
+        value, low, high = (round(number, n) + 0.0 for number in (value, low, high))  # rounding's −0 is 0
         text = f"{value:{plus}.{n}f} [{low:{plus}.{n}f}, {high:{plus}.{n}f}]"
     else:
         text = f"{value:.3g}" if math.isnan(low) or math.isnan(high) else f"{value:.3g} [{low:.3g}, {high:.3g}]"
@@ -72,7 +76,7 @@ def _p(row: pd.Series) -> str:
 
 
 def claims_view(results: Results) -> Claims | None:
-    """The table of claims, one row a test, one column a backbone; None if there is none.
+    """The table of claims, one row a claim, one column a backbone; None if there is none.
 
     Raises UserError for a verdict that is none, or a claim about nothing that is known.
     """
@@ -80,7 +84,7 @@ def claims_view(results: Results) -> Claims | None:
     if table is None:
         return None
     path = results.folder / "tables" / "claims.csv"
-    found: dict[str, dict[tuple[str, str, str], dict[str, Verdict]]] = {about: {} for about in ABOUT}
+    found: dict[str, dict[tuple[str, str], dict[str, Verdict]]] = {about: {} for about in ABOUT}
     for _, row in table.iterrows():
         if row["verdict"] not in VERDICTS:
             raise UserError(
@@ -89,16 +93,27 @@ def claims_view(results: Results) -> Claims | None:
         if row["about"] not in ABOUT:
             raise UserError(f"{path}: about {row['about']!r} is none of {', '.join(ABOUT)}; make the table again")
         numbers = [float(pd.to_numeric(row[c], errors="coerce")) for c in ("value", "low", "high")]
-        key = (str(row["claim"]), str(row["test"]), str(row["statistic"]))
-        found[row["about"]].setdefault(key, {})[row["backbone"]] = Verdict(row["verdict"], interval(*numbers), _p(row))
+        verdict = Verdict(row["verdict"], interval(*numbers), _p(row), str(row["test"]), row["backbone"] == ANY)
+        found[row["about"]].setdefault((str(row["claim"]), str(row["statistic"])), {})[row["backbone"]] = verdict
     shown = [b for b in results.config.backbones if b in set(table["backbone"])]
     groups = []
-    for about, tests in found.items():
-        rows = [(*key, [verdicts.get(backbone) for backbone in shown]) for key, verdicts in tests.items()]
+    for about, claims in found.items():
+        rows = [_row(*key, verdicts, shown) for key, verdicts in claims.items()]
         said = table.loc[table["about"] == about, "verdict"].tolist()
         counts = {kind: said.count(kind) for kind in VERDICTS}
         groups += [Group(ABOUT[about], rows, counts)] if rows else []
     return Claims([label(b) for b in shown], groups)
+
+
+def _row(
+    claim: str, statistic: str, verdicts: dict[str, Verdict], backbones: list[str]
+) -> tuple[str, str, str, list[Verdict | None]]:
+    """A row of a group: how it was tested stands once if it was so everywhere, else with each verdict."""
+    tests = {verdict.test for verdict in verdicts.values()}
+    if len(tests) == 1:
+        verdicts = {backbone: replace(verdict, test="") for backbone, verdict in verdicts.items()}
+    shown = [verdicts[ANY]] if ANY in verdicts else [verdicts.get(backbone) for backbone in backbones]
+    return claim, tests.pop() if len(tests) == 1 else "", statistic, shown
 
 
 @dataclass(frozen=True)
@@ -131,11 +146,11 @@ def summary(results: Results) -> list[Fact]:
     facts.append(Fact("Evidence", [Number("", text)], f"{kinds}{confidence:g} % intervals over prompts and seeds"))
     kind = "gpu" if cost["gpu_hours"].sum() else "cpu"
     hours, passes = cost[f"{kind}_hours"].sum(), cost["forward_passes"].sum()
-    number = Number("", f"{hours:,.0f}" if hours >= 1000 else f"{hours:.3g}", f"{kind.upper()} hours")
+    number = Number("", in_words(hours), f"{kind.upper()} hours")
     note = f"{len(cost)} trainings, {short(cost['pairs_seen'].sum())} pairs seen, {short(passes)} forward passes"
     if whole := spent(results.folder / "logs").values():
-        total = f"{sum(one.hours for one in whole):.3g} CPU hours in {sum(one.jobs for one in whole):,} jobs"
-        note += f"; with pairs, tuning, images and scores: {total}"
+        total = f"{in_words(sum(one.hours for one in whole))} CPU hours in {sum(one.jobs for one in whole):,} jobs"
+        note += f"; with pairs, tuning, images and scores, by all logs that are here: {total}"
     facts.append(Fact("Cost of training", [number], note))
     return [fact for fact in facts if fact.numbers]
 

@@ -14,6 +14,11 @@ class Spent(NamedTuple):
     jobs: int
 
 
+def in_words(hours: float) -> str:
+    """Hours with three significant digits, whole ones from 100 on."""
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
+
+
 def spent(logs: Path) -> dict[str, Spent]:
     """What each stage cost, the dearest first: of every job the last line of its log that tells. Empty without logs."""
     found: dict[str, list[float]] = {}

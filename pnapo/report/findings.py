@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from pnapo.report.claims import interval
 from pnapo.report.collect import over_seeds, read_csv
-from pnapo.report.cost import spent
+from pnapo.report.cost import in_words, spent
 from pnapo.report.marks import put
 from pnapo.report.runs import SUBJECT, ordered
+from pnapo.report.tuning import end_of
 from pnapo.tables.geometry import geometry_caption, geometry_grids
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.scores import BASE
@@ -17,24 +19,32 @@ from pnapo.tables.write import Cell, Grid, markdown
 _TABLES = ("claims", "comparisons", "seeds", "regimes", "geometry", "tuning")
 
 
-def _signed(value: float, low: float, high: float) -> Cell:
-    """A gain with its interval, bold where that excludes 0."""
-    return Cell(f"{value:+.3g} [{low:+.3g}, {high:+.3g}]", bold=low > 0 or high < 0)
+_DUST = 1e-12  # what rounding leaves of 0
+
+
+def _signed(value: float, low: float, high: float, bold: bool = True) -> Cell:
+    """A gain with its interval, bold where that excludes 0 (and `bold` allows it)."""
+    return Cell(interval(value, low, high, sign=True), bold=bold and (low > _DUST or high < -_DUST))
 
 
 def verdicts(claims: pd.DataFrame) -> tuple[list[Grid], str]:
-    """Each claim with its verdict, effect and p; how each is tested stands in docs/laboratory.md."""
+    """Each claim with its verdict, effect and p, and how it was tested."""
     grids = []
     for (backbone, about), part in claims.groupby(["backbone", "about"], sort=False):
         body = []
         for row in part.to_dict("records"):
             p = "–" if pd.isna(row["p_adjusted"]) else f"{row['p_adjusted']:.2g}"
-            effect = f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}]".replace("inf", "∞")
-            body.append([Cell(row["claim"]), Cell(row["verdict"], row["verdict"] != UNDECIDED), Cell(effect), Cell(p)])
+            effect = interval(*(float(row[name]) for name in ("value", "low", "high")))
+            cells = [Cell(row["claim"]), Cell(row["verdict"], row["verdict"] != UNDECIDED), Cell(effect), Cell(p)]
+            body.append([*cells, Cell(row["statistic"]), Cell(row["test"])])
         said = ", ".join(f"{count} {verdict}" for verdict, count in part["verdict"].value_counts().items())
         title = f"{ABOUT[about]}: {said}"
-        grids.append(Grid(["claim", "verdict", "value", "p"], body, title, label(str(backbone)), frozenset((0, 1))))
-    return grids, "Value with its 95 % interval, p adjusted for the number of claims on a backbone (Holm)."
+        header = ["claim", "verdict", "value", "p", "of what", "tested"]
+        grids.append(Grid(header, body, title, label(str(backbone)), frozenset((0, 1, 4, 5))))
+    return grids, (
+        "Value with its 95 % interval; p against the border in the last column, adjusted for the number of claims on a "
+        "backbone (Holm)."
+    )
 
 
 def gains(comparisons: pd.DataFrame, seeds: pd.DataFrame) -> tuple[list[Grid], str]:
@@ -48,14 +58,16 @@ def gains(comparisons: pd.DataFrame, seeds: pd.DataFrame) -> tuple[list[Grid], s
         metrics = list(dict.fromkeys(part["metric"]))
         body = []
         for run in ordered(list(dict.fromkeys(part["run"]))):
-            of_run = part[part["run"] == run].set_index("metric")
-            cells = [_signed(*of_run.loc[m, ["gain", "gain_low", "gain_high"]]) for m in metrics]
-            body.append([Cell(label(run)), Cell(str(counted.get((backbone, run), 1))), *cells])
+            of_run, seeded = part[part["run"] == run].set_index("metric"), int(counted.get((backbone, run), 1))
+            cells = [_signed(*of_run.loc[m, ["gain", "gain_low", "gain_high"]], seeded > 1) for m in metrics]
+            body.append([Cell(label(run)), Cell(str(seeded)), *cells])
         grids.append(Grid(["run", "seeds", *map(label, metrics)], body, label(str(backbone))))
-    n = int(over.loc[over["testset"] == first, "n"].max())
+    counts = {name: f"{part['n'].max():,.0f}" for name, part in over.groupby("testset", sort=False)}
+    n = ", ".join(f"{testset_label(str(name))}: {count}" for name, count in counts.items())
     caption = (
-        f"Mean gain over the base model, {testset_label(first).lower()} (n = {n}), with its 95 % interval over prompts "
-        "and training seeds; bold where that excludes 0. Not adjusted for the number of comparisons."
+        f"Mean gain over the base model (number of prompts: {n}), with its 95 % interval over prompts and training seeds; "
+        "bold where that excludes 0. With one seed it is over prompts alone, too narrow, and never bold. Not adjusted for the "
+        "number of comparisons."
     )
     return grids, caption
 
@@ -85,11 +97,9 @@ def tuned(table: pd.DataFrame) -> tuple[list[Grid], str]:
             best = tried[tried["chosen"].astype(str).str.lower() == "true"].iloc[0]
             cells = []
             for name in ("beta", "learning_rate", "step"):
-                values = pd.to_numeric(tried[name]).dropna()
-                value = pd.to_numeric(best[name])
-                end = "" if values.nunique() < 2 else " (lowest)" if value == values.min() else ""
-                end = " (highest)" if values.nunique() > 1 and value == values.max() else end
-                cells.append(Cell("–" if pd.isna(value) else f"{value:g}{end}"))
+                value, values = pd.to_numeric(best[name]), pd.to_numeric(tried[name]).dropna()
+                end = end_of(value, values.tolist())
+                cells.append(Cell("–" if pd.isna(value) else f"{value:g}{f' ({end})' if end else ''}"))
             body.append([Cell(label(str(run))), *cells])
         grids.append(Grid(["run", "β", "learning rate", "steps"], body, label(str(backbone))))
     return (
@@ -102,8 +112,8 @@ def cost(logs: Path) -> str:
     """CPU-hours by stage."""
     stages = spent(logs)
     total, jobs = (sum(getattr(one, name) for one in stages.values()) for name in ("hours", "jobs"))
-    parts = ", ".join(f"{stage} {one.hours:.2g} ({one.jobs:,})" for stage, one in [*stages.items()][:5])
-    return f"It took {total:.2g} CPU-hours in {jobs:,} jobs; most of them, with the number of jobs: {parts}."
+    parts = ", ".join(f"{stage} {in_words(one.hours)} ({one.jobs:,})" for stage, one in [*stages.items()][:5])
+    return f"It took {in_words(total)} CPU-hours in {jobs:,} jobs; most of them, with the number of jobs: {parts}."
 
 
 def findings(results: Path | str) -> str:

@@ -1,19 +1,35 @@
 """The plain tables of the page: how runs differ, how test sets were sampled, what training cost, seeds, paths."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pnapo.config import sampling_of
-from pnapo.config.schema import WITHOUT_BETA
+from pnapo.config import pairs_of, sampling_of
+from pnapo.config.schema import WITHOUT_BETA, Run
 from pnapo.report.collect import Results
 from pnapo.report.runs import ordered
 from pnapo.tables.compute import FORMATS
-from pnapo.tables.geometry import geometry_grids
+from pnapo.tables.geometry import geometry_caption, geometry_grids
 from pnapo.tables.labels import label, testset_label
-from pnapo.tables.write import Grid, grid_of
+from pnapo.tables.write import Grid, grid_of, show
 
 _LONG = 24  # rows of a cost table, above which training seeds are pooled
+HOW = {"peak_memory_mb": "max", "published_gpu_hours": "first"}  # what is not added up over seeds, and how it is pooled
+# Settings that one run or another changes, beside those with a column.
+MORE = (
+    "reward_scale",
+    "n1",
+    "n2",
+    "min_gap",
+    "pairs",
+    "time_weight",
+    "time_sampling",
+    "reference",
+    "reference_ema",
+    "ema",
+)
 
 
 def shown(grid: Grid) -> dict[str, Any]:
@@ -26,13 +42,22 @@ def named(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return frame.assign(**{column: frame[column].astype(str).map(label) for column in columns})
 
 
-def _each(resolved: list[dict[str, Any]], setting: str) -> str:
-    """A setting on every backbone, once if they agree."""
-    return " / ".join(dict.fromkeys(f"{settings[setting]:g}" for settings in resolved))
+def _each(on: dict[str, dict[str, Any]], text: Callable[[dict[str, Any]], str]) -> str:
+    """What is said of the settings on each backbone (`on`), once if all agree, else with the backbones."""
+    found: dict[str, list[str]] = {}
+    for backbone, settings in on.items():
+        found.setdefault(text(settings), []).append(label(backbone))
+    return "; ".join(value if len(found) == 1 else f"{value} on {' and '.join(b)}" for value, b in found.items())
 
 
 def _trains(settings: dict[str, Any]) -> str:
     return f"LoRA, rank {settings['lora_rank']}" if settings["adapter"] == "lora" else "all weights"
+
+
+def _more(run: Run) -> str:
+    """The settings of MORE that are not as usual."""
+    usual = {name: Run.model_fields[name].default for name in MORE}
+    return ", ".join(f"{name} {show(getattr(run, name))}" for name in MORE if getattr(run, name) != usual[name])
 
 
 def methods_table(results: Results) -> dict[str, Any]:
@@ -41,42 +66,68 @@ def methods_table(results: Results) -> dict[str, Any]:
     for name in ordered(list(results.methods)):
         run = results.methods[name]
         plain = run.loss in WITHOUT_BETA
-        backbones = [backbone for backbone in results.config.backbones if name in results.methods_on(backbone)]
-        on = [results.settings(backbone, name) for backbone in backbones]
+        on = {b: results.settings(b, name) for b in results.config.backbones if name in results.methods_on(b)}
         rows.append(
             {
                 "run": label(name),
                 "path": run.path,
                 "loss": run.loss,
                 "schedule": "–" if plain else run.schedule,
-                "β": "–" if plain else _each(on, "beta"),
+                "β": "–" if plain else _each(on, lambda s: f"{s['beta']:g}"),
                 "labels by": f"{label(run.data)}, {label(run.reward)}" if run.data else label(run.reward),
-                "trains": " / ".join(dict.fromkeys(map(_trains, on))),
-                "learning rate": _each(on, "learning_rate"),
-                "steps": _each(on, "steps"),
-                "pairs a step": " / ".join(dict.fromkeys(str(s["batch"] * s["accumulation"]) for s in on)),
+                "trains": _each(on, _trains),
+                "learning rate": _each(on, lambda s: f"{s['learning_rate']:g}"),
+                "steps": _each(on, lambda s: f"{s['steps']:g}"),
+                "pairs a step": _each(on, lambda s: f"{s['batch'] * s['accumulation']}"),
+                "more": _more(run),
+                "tuned": run.tune,
                 "seeds": ", ".join(map(str, run.seeds)),
             }
         )
     return shown(grid_of(pd.DataFrame(rows)))
 
 
-def testsets_table(results: Results) -> dict[str, Any]:
-    """How the images of each test set were made."""
-    prompts = results.main.groupby("testset")["n"].max()
+def pairs_table(results: Results) -> dict[str, Any]:
+    """How the pairs of each backbone were made."""
+    config = results.config
+    made = {backbone: pairs_of(config, backbone) for backbone in config.backbones}
     rows = [
         {
-            "test set": testset_label(name),
-            "prompts": int(prompts[name]),
-            "images per prompt": t.images,
-            "Euler steps": _each(on, "steps"),
-            "guidance": _each(on, "guidance"),
-            "noise seed": t.seed,
+            "backbone": label(backbone),
+            "model": Path(config.models[backbone].path).name,
+            "resolution": config.models[backbone].resolution,
+            "Euler steps": pairs.steps,
+            "guidance": f"{pairs.guidance:g}",
+            "images per prompt": pairs.samples,
+            "noise seed": pairs.seed,
         }
-        for name in results.testsets
-        for t in [results.config.testsets[name]]
-        for on in [[sampling_of(results.config, b, name).model_dump() for b in results.config.backbones]]
+        for backbone, pairs in made.items()
     ]
+    return shown(grid_of(pd.DataFrame(rows)))
+
+
+def testsets_table(results: Results) -> dict[str, Any]:
+    """How the images of each test set were made; those that only chose, or drew the curves of the budget, too."""
+    config, prompts = results.config, results.main.groupby("testset")["n"].max()
+    uses = {name: ["results"] for name in results.testsets}
+    if any(run.tune for run in results.methods.values()) and config.tuning:
+        uses.setdefault(config.tuning.testset, []).append("tuning")
+    if config.budget:
+        uses.setdefault(config.budget.testset, []).append("budget")
+    rows = []
+    for name, use in uses.items():
+        t, on = config.testsets[name], {b: sampling_of(config, b, name).model_dump() for b in config.backbones}
+        rows.append(
+            {
+                "test set": testset_label(name),
+                "for": ", ".join(use),
+                "prompts": int(prompts[name]) if name in prompts else t.count,
+                "images per prompt": t.images,
+                "Euler steps": _each(on, lambda s: f"{s['steps']:g}"),
+                "guidance": _each(on, lambda s: f"{s['guidance']:g}"),
+                "noise seed": t.seed,
+            }
+        )
     return shown(grid_of(pd.DataFrame(rows)))
 
 
@@ -96,9 +147,10 @@ def cost_by_run(results: Results) -> dict[str, Any] | None:
     cost = results.compute
     if len(cost) <= _LONG:
         return None
-    how = {"seed": "count"} | {c: "max" if c == "peak_memory_mb" else "sum" for c in cost.columns[3:]}
+    how = {"seed": "count"} | {c: HOW.get(c, "sum") for c in cost.columns[3:]}
     pooled = cost.groupby(["backbone", "run"], sort=False).agg(how).reset_index()
-    return shown(grid_of(named(pooled, "backbone", "run").rename(columns={"seed": "seeds"}), FORMATS | {"seeds": "d"}))
+    pooled = pooled.dropna(axis="columns", how="all").rename(columns={"seed": "seeds"})
+    return shown(grid_of(named(pooled, "backbone", "run"), FORMATS | {"seeds": "d"}))
 
 
 def geometry_table(results: Results, backbone: str) -> dict[str, Any] | None:
@@ -108,3 +160,8 @@ def geometry_table(results: Results, backbone: str) -> dict[str, Any] | None:
         return None
     (grid,) = geometry_grids(table[table["backbone"] == backbone])
     return shown(grid)
+
+
+def geometry_note(results: Results) -> str:
+    """What the columns of `geometry_table` mean."""
+    return geometry_caption(results.config.statistics.confidence)

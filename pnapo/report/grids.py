@@ -9,7 +9,7 @@ from pnapo.artifacts import read_table
 from pnapo.artifacts.images import pngs_of
 from pnapo.report.collect import Results
 from pnapo.report.images import LONGEST, Embedded, embed, evenly, grid, open_picture
-from pnapo.report.runs import focus, ordered
+from pnapo.report.runs import focus_on, ordered
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.scores import BASE, score_path
 
@@ -45,17 +45,17 @@ class ImageGrid:
 
 def image_grids(results: Results, backbone: str) -> list[ImageGrid]:
     """One grid per test set, of the base model and the runs that are shown first."""
-    runs = [BASE, *(run for run in focus(results.runs) if run in results.methods_on(backbone))]
+    runs = [BASE, *focus_on(results.runs, list(results.methods_on(backbone)))]
     count, longest = (9, LONGEST) if len(runs) <= FEW_COLUMNS else (5, _SMALL)
     return [image_grid(results, backbone, testset, runs, count, longest) for testset in results.testsets]
 
 
 def contact_sheets(results: Results, backbone: str) -> list[ImageGrid]:
     """One grid per test set, of all runs, where `image_grids` does not show them all."""
-    here = [BASE, *results.methods_on(backbone)]
-    if set(here) <= {BASE, *focus(results.runs)}:
+    here = list(results.methods_on(backbone))
+    if set(here) <= set(focus_on(results.runs, here)):
         return []
-    runs = [run for run in ordered(results.runs) if run in here]
+    runs = [run for run in ordered(results.runs) if run in (BASE, *here)]
     return [image_grid(results, backbone, t, runs, 5, _SMALLEST, file=False) for t in results.testsets]
 
 

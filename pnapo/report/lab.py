@@ -41,6 +41,11 @@ def _gains(results: Results, backbone: str, testset: str, metric: str) -> pd.Dat
     return table[chosen & (table["testset"] == testset) & (table["metric"] == metric)].set_index("run")
 
 
+def _unchanged(gains: pd.DataFrame) -> list[str]:
+    """The runs whose images are the base model's, such as those for a guidance that tests lack."""
+    return list(gains.index[(gains[["gain", "gain_low", "gain_high"]] == 0).all(axis=1)])
+
+
 def _seeds(results: Results, backbone: str, testset: str, metric: str) -> dict[str, tuple[float, ...]]:
     """The gain of each training seed of a run with several: all of two or three, of more the lowest and highest."""
     key = {"backbone": backbone, "testset": testset, "metric": metric}
@@ -61,8 +66,8 @@ def forest_plot(results: Results, backbone: str) -> Plot:
     """The gain of every run over the base model, sorted, with intervals and the spread of training seeds."""
     metric, testset = judged_by(results, next(iter(results.methods)))
     gains, seeds = _gains(results, backbone, testset, metric), _seeds(results, backbone, testset, metric)
-    same = (gains[["gain", "gain_low", "gain_high"]] == 0).all(axis=1)  # such as what is for a guidance that tests lack
-    gains, unchanged = gains[~same], [label(str(run)) for run in gains.index[same]]
+    same = _unchanged(gains)
+    gains, unchanged = gains.drop(index=same), list(map(label, same))
     colors, strong = colors_of(results.runs), set(methods(results.runs))
     places = decimals(gains["gain_low"], gains["gain_high"])
     rows = []
@@ -94,6 +99,8 @@ def hacking_plots(results: Results, backbone: str) -> Iterator[Plot]:
         if not both:
             continue
         x, y = (_gains(results, backbone, both[0], m) for m in (metric, utility))
+        if not (runs := [run for run in runs if run not in _unchanged(x)]):
+            continue
         ends = ["gain_low", "gain", "gain_high"]
         points = [
             Point(label(run), colors[run], tuple(x.loc[run, ends]), tuple(y.loc[run, ends]), run in strong)

@@ -17,9 +17,9 @@ from pnapo.report.drawing import css
 from pnapo.report.grids import contact_sheets, image_grids
 from pnapo.report.lab import forest_plot, hacking_plots, path_plots, regimes_plot
 from pnapo.report.results_table import VIEWS, results_tables
-from pnapo.report.runs import colors_of, focus, methods, variants
+from pnapo.report.runs import colors_of, focus, focus_on, methods, variants
 from pnapo.report.training import growth_plot, training_plots
-from pnapo.report.tuning import strips
+from pnapo.report.tuning import strips, tuned_by
 from pnapo.tables.labels import label
 from pnapo.tables.pivot import scored_by
 from pnapo.tables.scores import BASE, BASELINE
@@ -28,11 +28,13 @@ from pnapo.tables.write import grid_of
 
 def _backbone(results: Results, backbone: str) -> dict[str, Any]:
     """What is shown of one backbone."""
+    here, colors = list(results.methods_on(backbone)), colors_of(results.runs)
     first, others = methods(results.runs), variants(results.runs)
     growth = [growth_plot(results, backbone, runs, stem) for runs, stem in ((first, "methods"), (others, "variants"))]
     return {
         "name": backbone,
         "label": label(backbone),
+        "keys": [(label(run), css(colors[run])) for run in (BASE, *focus_on(results.runs, here))],
         "forest": [forest_plot(results, backbone)],
         "hacking": list(hacking_plots(results, backbone)),
         "budget": budget_plots(results, backbone, first, "methods"),
@@ -58,14 +60,14 @@ _PLOTS += ("training", "paths", "gaps")
 def _context(results: Results) -> dict[str, Any]:
     """Everything the template shows."""
     config, warnings = results.config, check(results)
-    colors, regimes = colors_of(results.runs), regimes_plot(results)
+    regimes = regimes_plot(results)
     backbones = [_backbone(results, backbone) for backbone in config.backbones]
-    has = {part: any(b[part] for b in backbones) for part in ("hacking", "budget", "geneval", "tuning")}
+    has = {part: any(b[part] for b in backbones) for part in ("hacking", "budget", "geneval", "tuning", "geometry")}
     return {
         "config": config,
         "backbones": backbones,
         "has": has | {"paths": bool(regimes) or any(b["paths"] or b["geometry"] for b in backbones)},
-        "keys": [(label(run), css(colors[run])) for run in (BASE, *focus(results.runs))],
+        "shown": [label(run) for run in (BASE, *focus(results.runs))],
         "methods_count": len(methods(results.runs)),
         "variants_count": len(variants(results.runs)),
         "shown_count": len(focus(results.runs)),
@@ -80,8 +82,11 @@ def _context(results: Results) -> dict[str, Any]:
         "warning_counts": counts(warnings),
         "regimes": [regimes] if regimes else [],
         "methods": frames.methods_table(results),
+        "pairs": frames.pairs_table(results),
         "testsets": frames.testsets_table(results),
         "seeds": frames.seeds_table(results),
+        "geometry_note": frames.geometry_note(results),
+        "tuned_by": tuned_by(results),
         "funnel_plot": sections.funnel_plot(results.funnel),
         "funnel": frames.shown(grid_of(frames.named(results.funnel, results.funnel.columns[0]))),
         "compute": frames.cost_table(results),

@@ -38,6 +38,11 @@ def focus(runs: Sequence[str]) -> list[str]:
     return methods(runs)[:FEW]
 
 
+def focus_on(runs: Sequence[str], here: Sequence[str]) -> list[str]:
+    """Those of them that a backbone has (`here`, without the base model); where it has variants alone, the first of these."""
+    return [run for run in focus(runs) if run in here] or list(here[:FEW])
+
+
 def colors_of(runs: Sequence[str]) -> dict[str, str]:
     """The colour of each run: grey for the base model, one each for the runs in `focus`, a variant its method's."""
     own = dict(zip(focus(runs), PALETTE))

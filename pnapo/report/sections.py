@@ -11,7 +11,7 @@ from pnapo.objectives.reward_scale import resolve_reward_scale
 from pnapo.report import figures
 from pnapo.report.collect import Results
 from pnapo.report.drawing import Plot
-from pnapo.report.runs import colors_of, focus
+from pnapo.report.runs import colors_of, focus_on
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.pivot import decimals
 from pnapo.tables.scores import BASE
@@ -21,7 +21,8 @@ from pnapo.text import file_stem, printable
 
 def metric_plots(results: Results, backbone: str) -> Iterator[Plot]:
     """One plot per test set and metric: bars from the base's mean, intervals of the paired difference."""
-    colors, shown = colors_of(results.runs), [BASE, *focus(results.runs)]
+    colors = colors_of(results.runs)
+    shown = [BASE, *focus_on(results.runs, list(results.methods_on(backbone)))]
     main = results.main[(results.main["backbone"] == backbone) & results.main["run"].isin(shown)]
     versus = results.comparisons
     versus = versus[(versus["backbone"] == backbone) & (versus["opponent"] == BASE)]
@@ -46,7 +47,8 @@ def geneval_plots(results: Results, backbone: str) -> Iterator[Plot]:
     """One plot per task, from 0 to 1."""
     if results.geneval is None:
         return
-    colors, shown = colors_of(results.runs), [BASE, *focus(results.runs)]
+    colors = colors_of(results.runs)
+    shown = [BASE, *focus_on(results.runs, list(results.methods_on(backbone)))]
     table = results.geneval[(results.geneval["backbone"] == backbone) & results.geneval["run"].isin(shown)]
     for (testset, metric, task), part in table.groupby(["testset", "metric", "task"], sort=False):
         bars = [

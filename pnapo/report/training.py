@@ -11,7 +11,7 @@ from pnapo.report import figures
 from pnapo.report.collect import Results
 from pnapo.report.drawing import Plot
 from pnapo.report.multiples import Line, Panel, multiples
-from pnapo.report.runs import BASE_COLOR, PALETTE, colors_of, focus
+from pnapo.report.runs import BASE_COLOR, PALETTE, colors_of, focus_on
 from pnapo.tables.labels import label
 
 _POINTS = 240  # points of a curve
@@ -37,7 +37,7 @@ def training_plots(results: Results, backbone: str) -> Iterator[Plot]:
     Of many runs only those shown first, and their errors in `growth_plot` alone.
     """
     here, colors = results.methods_on(backbone), colors_of(results.runs)
-    shown = [run for run in focus(results.runs) if run in here]
+    shown = focus_on(results.runs, list(here))
     losses = list(dict.fromkeys(results.methods[name].loss for name in shown))
     log2 = (math.log(2), "log 2: no preference learned")
     panels = [

@@ -1,5 +1,6 @@
 """How each run was tuned: its grid of β and learning rate by steps as a strip of cells, the chosen point marked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,20 +31,34 @@ class Strip:
     run: str
     variant: bool
     chosen: list[str]  # β, learning rate, steps, score
-    edge: str  # which settings of three or more values were chosen at an end of their range
+    edge: str  # which settings were chosen at an end of their range, and which
     rates: list[str]
     blocks: list[tuple[str, list[list[Point]]]]
     description: str
 
 
+def tuned_by(results: Results) -> str:
+    """By what tuning chose, in words; nothing if no run is tuned."""
+    tuning = results.config.tuning
+    if tuning is None or "tuning" not in results.optional:
+        return ""
+    return f", by the mean {label(tuning.metric)} on the list {tuning.testset}"
+
+
 def strips(results: Results, backbone: str) -> list[Strip]:
-    """The grids of a backbone's runs methods first; empty without the table."""
+    """The grids of a backbone's runs, methods first; empty without the table."""
     table = results.optional.get("tuning")
     if table is None:
         return []
     table = table[table["backbone"] == backbone]
     names = ordered(list(dict.fromkeys(table["run"])))
     return [_strip(name, name in variants(names), table[table["run"] == name]) for name in names]
+
+
+def end_of(value: float, tried: Sequence[float]) -> str:
+    """ "lowest" or "highest" if a value that was chosen is that of several that were tried, else nothing."""
+    low, high = min(tried, default=value), max(tried, default=value)
+    return "" if low == high else {low: "lowest", high: "highest"}.get(value, "")
 
 
 def _strip(run: str, variant: bool, part: pd.DataFrame) -> Strip:
@@ -70,7 +85,8 @@ def _strip(run: str, variant: bool, part: pd.DataFrame) -> Strip:
         chosen = [show(one["beta"], "g"), show(one["learning_rate"], "g"), show(one["step"], ",.0f")]
         chosen.append(f"{one['score']:.{digits}f}".replace("-", "−"))
         names = {"beta": "β", "learning_rate": "learning rate", "step": "steps"}
-        edge = [names[c] for c, values in axes.items() if len(values) > 2 and one[c] in (values[0], values[-1])]
+        ends = {name: end_of(one[c], axes[c]) for c, name in names.items()}
+        edge = [f"{end} {name}" for name, end in ends.items() if end]
     text = f"{label(run)}: {len(part)} points, scores {low:.{digits}f} to {high:.{digits}f}"
     text += f"; chosen β {chosen[0]}, learning rate {chosen[1]}, {chosen[2]} steps, score {chosen[3]}"
     rates = [f"{rate:g}" for rate in axes["learning_rate"]]

@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict
 
 from pnapo.config.schema import Claims
 from pnapo.tables.claims_compute import equal_compute, less_compute
-from pnapo.tables.claims_paths import path_findings, theory_findings
+from pnapo.tables.claims_paths import exact_findings, path_findings, world_finding
 from pnapo.tables.labels import label
 from pnapo.tables.scores import BASE, Expected, differences
 from pnapo.tables.snapshots import Curves
 from pnapo.tables.statistics import crossed_effect, holm
-from pnapo.tables.verdicts import ABOUT, CONTRADICTED, SUPPORTED, UNDECIDED, Finding
+from pnapo.tables.verdicts import ABOUT, ANY, CONTRADICTED, SUPPORTED, UNDECIDED, Finding
 from pnapo.tables.write import Cell, Grid
 
 COLUMNS = ("backbone", "about", "claim", "test", "statistic", "value", "low", "high", "p", "p_adjusted", "verdict")
@@ -109,8 +109,11 @@ def run_findings(root: Path | str, question: Question, backbone: str) -> Iterato
 
 
 def claims_table(results: Path, question: Question) -> pd.DataFrame:
-    """One row (COLUMNS) per backbone and claim, from the scores and measurements below `results`."""
-    rows = []
+    """One row (COLUMNS) per backbone and claim, from the scores and measurements below `results`.
+
+    What is known without a backbone stands once, with ANY in its place.
+    """
+    rows, confidence = [], question.expected.statistics.confidence
     for backbone in question.backbones:
         here = question.expected.rows(backbone)
         trained = {
@@ -125,9 +128,10 @@ def claims_table(results: Path, question: Question) -> pd.DataFrame:
             found += [*equal_compute(*given), *less_compute(*given)]
         measured = path_findings(lab, question.claims, question.expected.statistics, trained)
         found += [replace(finding, about="paths") for finding in measured]
-        known = theory_findings(results / "tables" / "kl.csv", results / "tables" / "kl_world.csv", backbone)
-        found += [replace(finding, about="theory") for finding in known]
-        rows += [{"backbone": backbone, **row} for row in judge(found, question.expected.statistics.confidence)]
+        found.append(replace(world_finding(results / "tables" / "kl_world.csv", backbone), about="theory"))
+        rows += [{"backbone": backbone, **row} for row in judge(found, confidence)]
+    exact = [replace(finding, about="theory") for finding in exact_findings(results / "tables" / "kl.csv")]
+    rows += [{"backbone": ANY, **row} for row in judge(exact, confidence)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -168,6 +172,6 @@ def claims_caption(confidence: float) -> str:
     return (
         f"The paper's claims as tested here, with {100 * confidence:g} % intervals. Differences of runs: over prompts and "
         "training seeds, both random, on the same prompts and noises; every run was tuned on a grid of the same size. p is "
-        f"adjusted for the number of claims (Holm); below {1 - confidence:.2g} the verdict is supported or contradicted, "
-        "otherwise undecided. A tiny world neither proves nor refutes what holds at paper scale."
+        f"adjusted for the number of claims on a backbone (Holm); below {1 - confidence:.2g} the verdict is supported or "
+        "contradicted, otherwise undecided. A tiny world neither proves nor refutes what holds at paper scale."
     )

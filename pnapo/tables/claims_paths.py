@@ -84,8 +84,8 @@ def _pseudo_values(record: Mapping, measure: Callable) -> np.ndarray:
     return len(without) * whole - (len(without) - 1) * without
 
 
-def theory_findings(exact: Path, world: Path, backbone: str) -> Iterator[Finding]:
-    """The inequality of divergences: exactly, in linear-Gaussian models, and as far as it is known of the backbone."""
+def exact_findings(exact: Path) -> Iterator[Finding]:
+    """The inequality of divergences in linear-Gaussian models (`kl.csv`): the same whatever is trained."""
     require_listed(exact)
     table = pd.read_csv(exact)
     near = table[table["gain"].between(0.9, 1.1) & (table["bend"] <= 1)]
@@ -96,10 +96,14 @@ def theory_findings(exact: Path, world: Path, backbone: str) -> Iterator[Finding
             f"share of {len(part)} models in which KL(p(xT|x0)·q ‖ p) ≤ KL(q ‖ p), computed exactly; one exception contradicts",
             "share of models", share, share, share, verdict=SUPPORTED if share == 1 else CONTRADICTED,
         )  # fmt: skip
+
+
+def world_finding(world: Path, backbone: str) -> Finding:
+    """The same of a backbone, as far as it is known (`kl_world.csv`)."""
     require_listed(world)
     known = pd.read_csv(world)
     row = known[known["backbone"] == backbone].nsmallest(1, "sigma").iloc[0]
-    yield Finding(
+    return Finding(
         "the bound on the divergence is the tighter one, for this model",
         f"errors on fresh noise − on stored noise, summed over the steps, over 2σ², σ = {row['sigma']:g}, against "
         f"{row['information']:.2g}, the most that noise and image may know of each other",

@@ -61,6 +61,7 @@ _NAMES = {
     "flux": "FLUX",
     "sd3_medium": "SD3-M",
     "flux_dev": "FLUX.1-dev",
+    "any": "any model",
     # GenEval's tasks
     "single_object": "single object",
     "two_object": "two objects",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
+ANY = "any"  # in the place of a backbone: a claim that is judged without one
 ABOUT = {"runs": "What training gives", "paths": "Paths and gradients", "theory": "Theory"}  # what claims are about
 
 

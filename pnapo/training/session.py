@@ -8,12 +8,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pnapo.artifacts import sha256
 from pnapo.config.schema import Watch
 from pnapo.errors import Terminated, UserError
 from pnapo.processes import asked_to_end
 from pnapo.training.checkpoint import SNAPSHOTS
 from pnapo.training.log import JsonLines, read_log
-from pnapo.training.state import drop_other_parts, fingerprint, load_state, parts_folder, save_state
+from pnapo.training.state import (
+    drop_other_parts,
+    fingerprint,
+    load_state,
+    parts_folder,
+    save_state,
+    sha256_of_head,
+)
 from pnapo.training.step import Learner
 from pnapo.training.tracker import Follower
 from pnapo.watch import Watcher
@@ -56,6 +64,7 @@ class Session:
             else:
                 learner.restore(state)
             self.meter.resume(state["cost"])
+        self.proofs: dict[str, str] = state["proofs"] if state else {}  # SHA-256 of kept weights, by path from `work`
         offsets = state["offsets"] if state else {}
         self.logs = [JsonLines(work / name, offsets.get(name, 0)) for name in LOGS if self.crew.first]
         self.watcher.begin(learner.batches.pairs.gap.tolist())
@@ -120,6 +129,7 @@ class Session:
             self.keep(self.kept / str(step + 1))
             for old in sorted(map(int, _names(self.kept)))[:-KEPT] if self.crew.first else ():
                 shutil.rmtree(self.kept / str(old))
+                self._forget(self.kept / str(old))
         return 0
 
     def _fall_back(self) -> None:
@@ -142,6 +152,17 @@ class Session:
     def keep(self, folder: Path) -> None:
         """Write the weights as they are now into a folder that holds nothing else."""
         self.learner.save_weights(empty(folder) if self.crew.first else None)
+        self._forget(folder)
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()) if self.crew.first else ():
+            self.proofs[self._place(file)] = sha256(file)
+
+    def _forget(self, folder: Path) -> None:
+        """Weights that were kept there are gone."""
+        place = f"{self._place(folder)}/"
+        self.proofs = {name: digest for name, digest in self.proofs.items() if not name.startswith(place)}
+
+    def _place(self, path: Path) -> str:
+        return path.relative_to(self.file.parent).as_posix()
 
     def weights_after(self, step: int) -> Path:
         """The folder of kept weights that stand for those after a step."""
@@ -164,7 +185,9 @@ class Session:
         if not self.crew.first:
             return
         offsets = {name: file.sync() for name, file in zip(LOGS, self.logs)}
-        state = {"fingerprint": self.key, "step": step, "offsets": offsets, "cost": cost}
+        heads = {name: sha256_of_head(self.file.with_name(name), offset) for name, offset in offsets.items()}
+        state = {"fingerprint": self.key, "step": step, "offsets": offsets, "heads": heads, "cost": cost}
+        state["proofs"] = {**self.proofs}
         save_state(self.file, {**state, **({"parts": parts.name} if parts else self.learner.state())})
         if parts:
             drop_other_parts(parts)

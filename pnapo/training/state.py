@@ -7,13 +7,14 @@ written when all of the folder is there, so that a kill leaves the one before.
 import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pnapo.artifacts import atomic_path
+from pnapo.artifacts import atomic_path, sha256
 from pnapo.artifacts.pretrained import reason
 from pnapo.refusals import raise_refused
 
@@ -28,6 +29,16 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     # Through a handle: given a path, torch writes its name, here a random one, into the file.
     with atomic_path(path) as temporary, open(temporary, "wb") as handle:
         torch.save(dict(state), handle)
+
+
+def sha256_of_head(path: Path, size: int) -> str:
+    """The SHA-256 of a file's first bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while size and (block := handle.read(min(size, 1 << 20))):
+            digest.update(block)
+            size -= len(block)
+    return digest.hexdigest()
 
 
 def parts_folder(path: Path, step: int) -> Path:
@@ -47,12 +58,17 @@ def load_state(
 ) -> dict[str, Any] | None:
     """The state to resume from; None if there is none, or if it is damaged or of other settings (which is logged).
 
+    Damage is what the state's own checksums show, a log whose part up to the state is not as it was (`heads`: SHA-256 by name),
+    and kept weights that are not (`proofs`: SHA-256 by path from the state's folder).
     `split`: whether it has to be that of a policy which is split over processes, or of one which is not. Raises Refused if
     the system does not let it be read.
     """
     if not path.exists():
         return None
     try:
+        with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums that it wrote
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"its part {damaged} is not what was written")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # on foreign bytes the unpickler raises almost anything
         raise_refused(error, path)  # the state may be whole: days of training are not thrown away for it
@@ -71,5 +87,13 @@ def load_state(
         file = path.parent / name
         if not file.exists() or file.stat().st_size < offset:
             log(f"{file}: shorter than its state says; starting from step 0")
+            return None
+        if sha256_of_head(file, offset) != state["heads"][name]:
+            log(f"{file}: not as it was when its state was saved; starting from step 0")
+            return None
+    for name, digest in state["proofs"].items():
+        file = path.parent / name
+        if not file.exists() or sha256(file) != digest:
+            log(f"{file}: not the weights that were kept; starting from step 0")
             return None
     return state

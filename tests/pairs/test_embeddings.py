@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pnapo.artifacts import prompt_id, read_tensors
+from pnapo.artifacts import prompt_id, read_tensors, write_manifest, write_tensors
 from pnapo.backbones import load_backbone
 from pnapo.errors import UserError
 from pnapo.pairs import embeddings
@@ -53,3 +53,12 @@ def test_only_what_is_asked_for_is_read(world):
     ids = list(world.prompts["prompt_id"][:3])
     whole, part = world.embeddings.rows(ids), world.embeddings.rows(ids, ("pooled",))
     assert list(part) == ["pooled"] and part["pooled"].equal(whole["pooled"])
+
+
+@pytest.mark.parametrize("ids", ["{}", "[1, 2]", "[", '["a", "b", "c"]', None])
+def test_a_file_of_something_else_is_refused_although_its_manifest_lists_it(ids, tmp_path):
+    rows = {f"{null}{name}": torch.zeros(1 if null else 2, 4) for null in ("", "null_") for name in embeddings.TENSORS}
+    write_tensors(tmp_path / embeddings.FILE, rows, {} if ids is None else {"prompt_ids": ids})
+    write_manifest(tmp_path / "manifest.json", "embeddings", {}, [embeddings.FILE])
+    with pytest.raises(UserError, match="does not hold one embedding of each prompt"):
+        read_embeddings(tmp_path / "manifest.json")

@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 
 from pnapo.artifacts import listing_of, write_json, write_listing, write_manifest
-from pnapo.report.checks import KINDS, check, clipped, counts
+from pnapo.config.schema import Config
+from pnapo.report.checks import KINDS, check, clipped, counts, trained_on
 from pnapo.report.collect import collect, read_config
 from pnapo.watch import Finding
+
+from .conftest import RAW
 
 SETTINGS = {"family": "sd3", "guidance": 1.0, "stop": 30, "run": {"path": "stored"}}
 
@@ -42,8 +45,12 @@ def test_images_that_were_made_otherwise(results, warned):
     write_manifest(trained, "checkpoint", {**SETTINGS, "guidance": 4.5}, ["train_log.jsonl", "warnings.json"])
     folder = results / "images" / "sd3" / "sft-s0" / "freeform"
     write_manifest(folder, "images", {"guidance": 1.0, "resolution": 16}, ["images.parquet"])
-    kinds = [(kind, "PNAPO" in where) for kind, where, _ in warned()]
-    assert kinds == [("resolution_mismatch", False), ("guidance_mismatch", True), ("guidance_mismatch", True)]
+    (resolution, first, _), (guidance, second, text) = warned()
+    assert (resolution, guidance) == ("resolution_mismatch", "guidance_mismatch") and "meant" not in text
+    assert "SFT" in first and second.endswith("PNAPO, Free-form prompts, GenEval prompts")  # once for both test sets
+    meant = {**RAW["models"]["sd3"], "mixed_guidance": True}
+    write_json(results / "config.json", {**RAW, "models": {"sd3": meant}})
+    assert [("meant" in text) for *_, text in warned()] == [False, True]
 
 
 def test_a_reward_that_rose_while_utility_fell(results):
@@ -59,6 +66,17 @@ def test_a_reward_that_rose_while_utility_fell(results):
     (hit,) = [one for one in found if one.kind == "reward_hacking" and "PNAPO" in one.where]
     assert "hps, which it was trained on, rose by 0.5 over the base model while utility fell by 0.3" in hit.text
     assert KINDS["reward_hacking"] in counts(found)
+
+
+def test_a_preference_of_several_rewards_was_trained_on_each():
+    model = {"kind": "hps", "model": "unused", "checkpoint": "unused"}
+    of = {"rewards": {"hps": 100, "rated": "auto"}}
+    raw = {**RAW, "rewards": {"hps": model, "rated": model, "held": model}, "preferences": {"both": of}}
+    kinds = {name: {"kind": "reward", "reward": name, "testsets": ["freeform"]} for name in raw["rewards"]}
+    config = Config(**{**raw, "metrics": {**RAW["metrics"], **kinds}})
+    for reward, metrics in (("both", {"hps", "rated"}), ("held", {"held"}), ("given", set())):
+        run = config.runs["pnapo"].model_copy(update={"reward": reward})
+        assert set(trained_on(config, run)) == metrics
 
 
 def test_clipping_is_told_of_the_last_steps():

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 
 from pnapo.errors import UserError
@@ -24,6 +27,20 @@ def test_claims_have_one_row_a_test_and_an_adjusted_p_where_there_is_one(read):
     assert runs.counts == {"supported": 1, "contradicted": 0, "undecided": 1} and theory.counts["contradicted"] == 1
     assert [verdict.kind for *_, (verdict,) in runs.rows] == ["supported", "undecided"]
     assert [verdict.p for *_, (verdict,) in (*runs.rows, *theory.rows)] == ["p < .001", "adjusted p = .210", ""]
+
+
+def test_a_claim_is_one_row_on_all_backbones_and_says_how_it_was_tested_on_each(read):
+    claims = read.optional["claims"]
+    flux = claims.assign(backbone="flux", test=["its own", *claims["test"][1:]]).iloc[:2]
+    exact = claims.iloc[2:].assign(backbone="any")
+    several = {"optional": dict(read.optional, claims=pd.concat([claims.iloc[:2], flux, exact]))}
+    several["config"] = read.config.model_copy(update={"backbones": ["sd3", "flux"]})
+    runs, theory = claims_view(replace(read, **several)).groups
+    (_, test, _, verdicts), (_, alike, _, others) = runs.rows
+    assert test == "" and [verdict.test for verdict in verdicts] == [claims["test"][0], "its own"]
+    assert alike == claims["test"][1] and [verdict.test for verdict in others] == ["", ""]
+    ((*_, (once,)),) = theory.rows
+    assert once.everywhere and theory.counts == {"supported": 0, "contradicted": 1, "undecided": 0}
 
 
 def test_summary_says_gain_evidence_and_cost(read):

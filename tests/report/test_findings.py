@@ -38,7 +38,7 @@ def test_bold_where_the_interval_excludes_zero(results):
     path = results / "tables" / "regimes.csv"
     write_csv(path, pd.read_csv(path).assign(advantage=[0.5, 0.5], low=[0.25, -0.25], high=[0.75, 1.25]))
     cells = [row[2] for row in rows(findings(results), "Where trajectories are more curved")]
-    assert cells == [r"**+0.5 \[+0.25, +0.75\]**", r"+0.5 \[-0.25, +1.25\]"]
+    assert cells == [r"**+0.50 \[+0.25, +0.75\]**", r"+0.50 \[−0.25, +1.25\]"]
 
 
 def test_a_choice_at_an_end_is_marked_and_one_between_is_not(results):

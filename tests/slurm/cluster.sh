@@ -50,6 +50,13 @@ stop() {
     done
     kill -9 "$pid" || true
   done
+  # SLURM kills a job's tree of processes; one whose parent was gone by then would live on.
+  for environ in /proc/[0-9]*/environ; do
+    if tr '\0' '\n' 2> /dev/null < "$environ" | grep -qx 'SLURM_CLUSTER_NAME=test'; then
+      pid=${environ#/proc/}
+      kill -9 "${pid%/environ}" 2> /dev/null || true
+    fi
+  done
   if [ "$(readlink "$link")" = "$SLURM_CONF" ]; then rm "$link"; fi
 }
 

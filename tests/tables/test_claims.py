@@ -71,7 +71,8 @@ def test_claims_are_judged(results, script):
     assert table.loc["alignment is not sacrificed (GenEval)", "value"] == pytest.approx(-0.5)
     assert verdicts["lower variance of the gradient at the start of training"] == "supported"
     bounds = {claim: verdict for claim, verdict in verdicts.items() if claim.startswith("the bound")}
-    assert list(bounds.values()) == ["contradicted", "supported", "supported"]
+    assert list(bounds.values()) == ["supported", "contradicted", "supported"]
+    assert table.groupby("about", sort=False)["backbone"].unique()["theory"].tolist() == ["sd3", "any"]
     assert not any("helps" in claim for claim in verdicts)  # its runs are not there
     assert "**supported**" in out.with_suffix(".md").read_text() and len(json.loads(config)) == 3
 

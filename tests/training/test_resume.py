@@ -126,6 +126,29 @@ def test_a_damaged_state_or_log_means_starting_over(trained, fatal):
             assert (again.folder / name).read_bytes() == (folder / "a" / "run" / name).read_bytes(), name
 
 
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("state.pt", "damaged state"),
+        ("train_log.jsonl", "not as it was when its state was saved"),
+        ("speed.jsonl", "not as it was when its state was saved"),
+        (f"snapshots/5/{WEIGHTS}", "not the weights that were kept"),
+    ],
+)
+def test_a_flipped_bit_means_starting_over(trained, fatal, file, message):
+    with pytest.raises(Killed):
+        trained("run", embeddings=fatal(FIRST + 13), **SETTINGS)
+    whole = trained("a/run", **SETTINGS).folder
+    damaged = whole.parents[1] / ".run.work" / file
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1  # in a tensor of the state, and in a number of a log
+    damaged.write_bytes(content)
+    again = trained("run", **SETTINGS)
+    assert any(message in line for line in again.lines) and not any("resuming" in line for line in again.lines)
+    for name in LASTING:
+        assert (again.folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
 def test_two_trainings_of_one_checkpoint_do_not_share_a_work_folder(tmp_path):
     out = tmp_path / "runs" / "x"
     with workspace(out) as first, workspace(out) as second:

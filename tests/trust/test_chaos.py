@@ -16,6 +16,7 @@ from trust.chaos import (
     ALONE,
     CONFIG,
     FIRST,
+    GROUP,
     JOB,
     PAIRS,
     SIGNALS,
@@ -65,7 +66,7 @@ def test_outputs_are_known_by_script_and_removed_with_what_they_list(wild):
 def test_a_difference_a_missing_script_and_a_fault_break_promises(chaos, wild):
     expected = wild.hashes()
     chaos.hit.update({"make": 3, "count": 1})
-    chaos.kills["a job", "SIGKILL"] = 4
+    chaos.kills.update({(JOB, "SIGKILL"): 2, (ALONE, "SIGTERM"): 1, (GROUP, "SIGINT"): 1})
     assert all(promise.holds for promise in promises(chaos, FAMILIES, "", expected, wild.hashes()))
     (wild.folder / "results" / "b.csv").write_text("other")
     (wild.folder / "results" / "new").write_text("left")
@@ -75,8 +76,11 @@ def test_a_difference_a_missing_script_and_a_fault_break_promises(chaos, wild):
     found = promises(chaos, FAMILIES, "", expected, wild.hashes())
     assert not any(promise.holds for promise in found)
     assert "1 of 2 scripts (pairs, tables), not count" in found[1].figure and "b.csv" in found[2].figure
-    chaos.least = 1
+    chaos.least = 4
     assert not promises(chaos, FAMILIES, "it hung", expected, expected)[0].holds
+    chaos.kills[JOB, "SIGINT"] = chaos.kills.pop((ALONE, "SIGTERM"))
+    (unbalanced, *_) = promises(chaos, FAMILIES, "", expected, expected)
+    assert not unbalanced.holds and unbalanced.figure.endswith("too few of Snakemake alone, SIGTERM")
     assert not promises(chaos, {}, "", {}, {})[1].holds and not promises(chaos, {}, "", {}, {})[2].holds
 
 
@@ -116,6 +120,17 @@ def test_kills_end_at_a_deadline(chaos, wild):
     chaos.kills[JOB, "SIGINT"] = 4
     chaos.hit.update(chaos.made_by)
     assert not chaos.going()
+
+
+def test_a_snakemake_that_hangs_before_the_job_that_is_to_be_hit_is_told(chaos, wild):
+    chaos.bound, chaos._draw = 0.5, lambda: (JOB, SIGNALS[0])
+
+    def start(targets):
+        return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+
+    wild.again = start
+    with pytest.raises(Broken, match="did not end in 0 s while nothing was killed"):
+        chaos.run()
 
 
 @pytest.mark.parametrize(("code", "message"), [("exit(3)", "start 1 failed"), ("input()", "did not end in 1 s")])

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -14,14 +15,17 @@ from trust.determinism import (
     LABELS,
     LABORATORY,
     configuration,
+    greys,
     interrupted,
     parted,
     plain,
     scored_at_once,
     served,
     trained_by,
+    tried,
 )
 from trust.project import Project
+from trust.promise import Promise
 
 
 @pytest.fixture
@@ -49,6 +53,22 @@ def test_results_are_hashed_but_for_clocks(project):
         path.write_text(name)
     (project.folder / "results" / "tables" / "gone").symlink_to("nowhere")  # as a file that goes while it is looked at
     assert sorted(project.hashes()) == ["tables/.left.tmp", "tables/main.csv"]
+
+
+def test_a_step_that_fails_breaks_its_promise_and_leaves_the_others():
+    def step(number):
+        """What it tries."""
+        if number:
+            raise RuntimeError("the workflow failed\nat length")
+        return Promise("a", "b", True)
+
+    assert tried(step, 0) == [Promise("a", "b", True)]
+    assert tried(step, 1) == [Promise("What it tries.", "the workflow failed", False)]
+
+
+def test_grey_levels_apart():
+    ours = np.array([[0, 255, 7, 9]], np.uint8)
+    assert greys(ours, ours) == (0, 0) and greys(ours, np.array([[255, 255, 8, 9]], np.uint8)) == (0.5, 255)
 
 
 @pytest.mark.parametrize("small", [False, True])

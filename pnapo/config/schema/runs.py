@@ -64,7 +64,8 @@ class Run(Section):
     reference: Literal["cache", "compute"] = Field(
         "cache",
         description="When the frozen reference is evaluated: cache, before the first step, shared by all runs of the same "
-        "path and time_sampling; compute, in each step. The result is the same; cache is faster and needs less memory.",
+        "path, time_sampling and training seed; compute, in each step. The result is the same; cache is faster and needs less "
+        "memory.",
     )
     reference_ema: float = Field(
         0.0,

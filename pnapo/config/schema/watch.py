@@ -8,7 +8,7 @@ from pnapo.config.schema.base import Section
 
 
 class Watch(Section):
-    """From where on a training is said to go wrong, and what follows (docs/warnings.md). It changes none that goes well, so$
+    """From where on a training is said to go wrong, and what follows (docs/warnings.md). It changes none that goes well, so
     none is made again because of it."""
 
     on_trouble: Literal["warn", "stop"] = Field(
@@ -35,6 +35,6 @@ class Watch(Section):
         0.01,
         gt=0,
         lt=1,
-        description="Median of f = tanh(gap/2) below which a reward tells the images of a pair not apart.",
+        description="Median of f = tanh(gap/2) below which a reward does not tell the images of a pair apart.",
     )
     outlier: float = Field(100.0, gt=1, description="A gap is degenerate at this many times the median.")
