@@ -71,6 +71,14 @@ def inside(folder: Path) -> list[Path]:
     files = [path for path in _below(folder) if path.suffix in (*_SEALED, *TEXTS) and path.is_file()]
     results, manifests, others, listed, doubtful = results_of(files), [], [], set(), {}
     unread: set[Path] = set()
+
+    def sealed(path: Path) -> bool:
+        try:
+            return read_seal(path) is not None
+        except Refused:
+            unread.add(path)
+            return False
+
     if results:
         files = [path for path in files if _relative(path, results).parts[0] not in UNPROVEN]
     for path in files:
@@ -84,7 +92,7 @@ def inside(folder: Path) -> list[Path]:
             listed |= {(path.parent / name).resolve() for name in manifest["files"]}
         if "files" in manifest or path.name == "manifest.json":
             manifests.append(path)
-        elif path.suffix in (".csv", ".parquet") or results or path in unread or _seal(path):
+        elif path.suffix in (".csv", ".parquet") or results or sealed(path) or path in unread:
             others.append(path)
 
     def left_to_another(path: Path) -> bool:
@@ -167,6 +175,8 @@ def _relative(path: Path, results: Path) -> Path:
 def _manifest(path: Path) -> tuple[str, list[str]]:
     try:
         content = read_manifest(path)
+    except Refused:
+        raise
     except UserError:
         if path.name == "manifest.json" or read_seal(path) is None:
             raise

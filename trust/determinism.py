@@ -181,9 +181,9 @@ def batches(here: Project, folder: Path) -> list[Promise]:
     score = f"Images scored 7 or 64 at once differ by rounding: by {SCORE:g}, and no winner of a larger gap changes"
     holds_too = many == [64, 7] and by <= SCORE and not flipped
     parts = {"pairs": other, "labels": scored, "images": tested}
-    said = [
-        getattr(compare(here.folder / "results", p.folder / "results").first, "name", "nowhere") for p in parts.values()
-    ]
+    # After the configuration, which is another on purpose.
+    stages = [compare(here.folder / "results", project.folder / "results").stages[1:] for project in parts.values()]
+    said = [next((stage.name for stage in found if stage.parts), "nowhere") for found in stages]
     where = Promise("`pnapo diff` names the stage where two runs first part", ", ".join(said), said == list(parts))
     return [Promise(title, told, bool(holds)), Promise(score, figure, holds_too), where]
 

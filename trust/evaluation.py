@@ -1,8 +1,7 @@
 """Evaluations that go wrong, on purpose: what only a whole workflow can show, and its report has to say.
 
 A run hacks its reward (trust/evaluation.yaml), another follows the noise of pairs that were made with a guidance which its
-training has not; then its images are made again at another resolution than the base model's. Of a run that goes well, nothing
-may be said.
+training has not; of one that goes well, nothing may be said. Then the base model's images are made again at another resolution.
 """
 
 import html
@@ -20,9 +19,10 @@ from trust.project import Project
 from trust.promise import Promise, arguments, record
 
 CONFIG = Path(__file__).with_name("evaluation.yaml")
-SIDE = 16  # pixels of the images that are made again; all others have 32
-IMAGES = "results/images/sd3/bent-s0/heldout/manifest.json"
+SIDE = 16  # pixels of the base model's images when they are made again; all others have 32
+IMAGES = "results/images/sd3/base/heldout/manifest.json"
 REPORT = "results/report.html"
+LAST = "resolution_mismatch"
 # What the report has to say of which run.
 TROUBLES = {
     "reward_hacking": (
@@ -30,7 +30,7 @@ TROUBLES = {
         r"aesthetic, which it was trained on, rose .* while utility fell .*: a sign of reward hacking",
     ),
     "guidance_mismatch": ("bent", r"follows the noise of pairs made with guidance 6, but is trained without"),
-    "resolution_mismatch": ("bent", rf"images of {SIDE} pixels are compared with the base model's of 32"),
+    LAST: ("bent", rf"images of 32 pixels are compared with the base model's of {SIDE}"),
 }
 
 
@@ -88,9 +88,10 @@ def main() -> None:
         second = warnings((folder / REPORT).read_text("utf-8"))
     for where, text in {*first, *second}:
         print(f"{where}: {text}", flush=True)
-    missed, false = judge(second, list(TROUBLES))
-    early = [name for name in ("resolution_mismatch",) if name not in judge(first, [name])[0]]
-    missed, false = [*missed, *(f"{name} before it was caused" for name in early)], [*false, *judge(first, [])[1]]
+    missed, false = judge(first, [name for name in TROUBLES if name != LAST])
+    if not judge(first, [LAST])[0]:
+        missed.append(f"{LAST} before it was caused")
+    missed += judge(second, [LAST])[0]
     figure = f"{len(TROUBLES) - len(missed)} of {len(TROUBLES)} said ({', '.join(TROUBLES)})"
     figure += f"; {len(false)} of the run that goes well" + (f"; wrong: {', '.join(missed)}" if missed else "")
     title = "A reward that is hacked, and tests with another guidance or resolution, are said by the report"

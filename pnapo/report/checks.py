@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from pnapo.artifacts import read_json, read_manifest
-from pnapo.config.schema import Config, Run
-from pnapo.report.collect import Results
+from pnapo.config.schema import Run
+from pnapo.report.collect import Results, trained_on
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.scores import BASE
 from pnapo.watch import KINDS as TROUBLES
@@ -51,8 +51,8 @@ def clipped(log: pd.DataFrame, max_grad_norm: float) -> str | None:
 
 
 def said(text: str, step: int, steps: int) -> str:
-    """A finding's sentence with its step, unless that is the last."""
-    return f"step {step}: {text}" if step < steps else text
+    """A finding's sentence with its step, unless that is the one whose weights are shown."""
+    return f"step {step}: {text}" if step != steps else text
 
 
 def training(results: Results, backbone: str, name: str, run: Run) -> Iterator[tuple[str, int, str]]:
@@ -68,12 +68,6 @@ def training(results: Results, backbone: str, name: str, run: Run) -> Iterator[t
             yield "stopped", seed, f"{text} snapshots too, is of the weights of step {stopped['weights']}"
         if text := clipped(log, run.max_grad_norm):
             yield "gradient", seed, text
-
-
-def trained_on(config: Config, run: Run) -> list[str]:
-    """The metrics that are the rewards of a run's preference: one, or each of those that it calibrates."""
-    rewards = config.preferences[run.reward].rewards if run.reward in config.preferences else [run.reward]
-    return [name for name, metric in config.metrics.items() if metric.kind == "reward" and metric.reward in rewards]
 
 
 def hacking(results: Results, backbone: str, name: str) -> Iterator[tuple[str, Finding]]:
@@ -132,7 +126,7 @@ def check(results: Results) -> list[Warning]:
             sides = hacking(results, backbone, name), tested(results, backbone, name, run)
             alike: dict[tuple[str, str], list[str]] = {}  # what is found on several test sets is said once
             for testset, finding in (hit for side in sides for hit in side):
-                text = said(finding.text, finding.step, run.steps)
+                text = said(finding.text, finding.step, results.settings(backbone, name)["steps"])
                 alike.setdefault((text, finding.name), []).append(testset_label(testset))
             found += [Warning(f"{where}, {', '.join(sets)}", *hit) for hit, sets in alike.items()]
         for (owner, data, reward), pairs in results.labels.items():

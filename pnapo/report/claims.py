@@ -35,6 +35,7 @@ class Group:
     is empty where it differs. `counts`: of each verdict."""
 
     title: str
+    on: list[str]  # where they were judged, for people
     rows: list[tuple[str, str, str, list[Verdict | None]]]
     counts: dict[str, int]
 
@@ -101,7 +102,8 @@ def claims_view(results: Results) -> Claims | None:
         rows = [_row(*key, verdicts, shown) for key, verdicts in claims.items()]
         said = table.loc[table["about"] == about, "verdict"].tolist()
         counts = {kind: said.count(kind) for kind in VERDICTS}
-        groups += [Group(ABOUT[about], rows, counts)] if rows else []
+        on = [label(b) for b in (*shown, ANY) if any(b in verdicts for verdicts in claims.values())]
+        groups += [Group(ABOUT[about], on, rows, counts)] if rows else []
     return Claims([label(b) for b in shown], groups)
 
 

@@ -86,6 +86,12 @@ class Results:
         return BASE if run == BASE else f"{run}-s{self.config.runs[run].seeds[0]}"
 
 
+def trained_on(config: Config, run: Run) -> list[str]:
+    """The metrics that are the rewards of a run's preference: one, or each of those that it calibrates."""
+    rewards = config.preferences[run.reward].rewards if run.reward in config.preferences else [run.reward]
+    return [name for name, metric in config.metrics.items() if metric.kind == "reward" and metric.reward in rewards]
+
+
 def read_config(text: str) -> Config:
     """The resolved configuration from JSON, or from a YAML or JSON file.
 

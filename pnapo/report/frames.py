@@ -17,19 +17,21 @@ from pnapo.tables.write import Grid, grid_of, show
 
 _LONG = 24  # rows of a cost table, above which training seeds are pooled
 HOW = {"peak_memory_mb": "max", "published_gpu_hours": "first"}  # what is not added up over seeds, and how it is pooled
-# Settings that one run or another changes, beside those with a column.
-MORE = (
-    "reward_scale",
-    "n1",
-    "n2",
-    "min_gap",
-    "pairs",
-    "time_weight",
-    "time_sampling",
-    "reference",
-    "reference_ema",
-    "ema",
-)
+# Settings that have a column of their own, or change no result.
+_TOLD = {
+    "path",
+    "loss",
+    "schedule",
+    "beta",
+    "data",
+    "reward",
+    "adapter",
+    "lora_rank",
+    "learning_rate",
+    "steps",
+    "batch",
+}
+_TOLD |= {"accumulation", "tune", "seeds", "snapshots", "checkpoint_every", "gradient_checkpointing", "backbones", "on"}
 
 
 def shown(grid: Grid) -> dict[str, Any]:
@@ -55,9 +57,9 @@ def _trains(settings: dict[str, Any]) -> str:
 
 
 def _more(run: Run) -> str:
-    """The settings of MORE that are not as usual."""
-    usual = {name: Run.model_fields[name].default for name in MORE}
-    return ", ".join(f"{name} {show(getattr(run, name))}" for name in MORE if getattr(run, name) != usual[name])
+    """The other settings, those that are not as usual."""
+    usual = {name: field.default for name, field in Run.model_fields.items() if name not in _TOLD}
+    return ", ".join(f"{n} {show(getattr(run, n))}" for n, value in usual.items() if getattr(run, n) != value)
 
 
 def methods_table(results: Results) -> dict[str, Any]:

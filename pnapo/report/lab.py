@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pnapo.report.collect import Results
+from pnapo.report.collect import Results, trained_on
 from pnapo.report.drawing import Plot
 from pnapo.report.intervals import Point, Row, forest, scatter
 from pnapo.report.multiples import histograms
@@ -23,15 +23,9 @@ def judged_by(results: Results, run: str) -> tuple[str, str]:
     The true utility if it is measured, else the reward that the run was trained on, else the first metric.
     """
     metrics = results.config.metrics
-    found = [m for m in metrics if metrics[m].kind == "utility"] + _training_reward(results, run)
+    found = [m for m in metrics if metrics[m].kind == "utility"] + trained_on(results.config, results.methods[run])
     metric = (found or list(metrics))[0]
     return metric, next(t for t in results.testsets if t in metrics[metric].testsets)
-
-
-def _training_reward(results: Results, run: str) -> list[str]:
-    """The metric that is the reward a run was trained on, if it is measured."""
-    settings = results.methods[run]
-    return [m for m, x in results.config.metrics.items() if x.kind == "reward" and x.reward == settings.reward]
 
 
 def _gains(results: Results, backbone: str, testset: str, metric: str) -> pd.DataFrame:
@@ -89,7 +83,7 @@ def hacking_plots(results: Results, backbone: str) -> Iterator[Plot]:
     utility = next((m for m in metrics if metrics[m].kind == "utility"), None)
     groups: dict[str, list[str]] = {}
     for run in results.methods_on(backbone):
-        for metric in _training_reward(results, run):
+        for metric in trained_on(results.config, results.methods[run]):
             groups.setdefault(metric, []).append(run)
     colors, strong = colors_of(results.runs), set(methods(results.runs))
     for metric, runs in groups.items():

@@ -57,8 +57,9 @@ def strips(results: Results, backbone: str) -> list[Strip]:
 
 def end_of(value: float, tried: Sequence[float]) -> str:
     """ "lowest" or "highest" if a value that was chosen is that of several that were tried, else nothing."""
-    low, high = min(tried, default=value), max(tried, default=value)
-    return "" if low == high else {low: "lowest", high: "highest"}.get(value, "")
+    if len(set(tried)) < 2:
+        return ""
+    return {min(tried): "lowest", max(tried): "highest"}.get(value, "")
 
 
 def _strip(run: str, variant: bool, part: pd.DataFrame) -> Strip:

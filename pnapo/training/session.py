@@ -15,6 +15,7 @@ from pnapo.processes import asked_to_end
 from pnapo.training.checkpoint import SNAPSHOTS
 from pnapo.training.log import JsonLines, read_log
 from pnapo.training.state import (
+    KEPT,
     drop_other_parts,
     fingerprint,
     load_state,
@@ -29,7 +30,7 @@ from pnapo.watch import Watcher
 Log = Callable[[str], None]
 LOGS = ("train_log.jsonl", "speed.jsonl")  # what two identical runs share, and the clock
 ENDING, TROUBLE = 1, 2  # why a session stops before the last step; the higher goes before
-KEPT = 4  # weights to fall back to: a window apart, they reach back further than what any detector looks at
+BACK = 4  # weights to fall back to: a window apart, they reach back further than what any detector looks at
 
 
 class Stopped(NamedTuple):
@@ -50,7 +51,7 @@ class Session:
     stopped: Stopped | None = None
 
     def __init__(self, learner: Learner, settings: dict[str, Any], work: Path, watch: Watch, log: Log):
-        self.watch, self.watcher, self.kept = watch, Watcher(watch, settings), work / "kept"
+        self.watch, self.watcher, self.kept = watch, Watcher(watch, settings), work / KEPT
         self.learner, self.run, self.crew, self.meter = learner, learner.run, learner.crew, learner.meter
         self.key, self.file, self.snapshots, self.log = fingerprint(settings), work / "state.pt", work / SNAPSHOTS, log
         state = load_state(self.file, self.key, log, split=learner.policy.split)
@@ -65,6 +66,9 @@ class Session:
                 learner.restore(state)
             self.meter.resume(state["cost"])
         self.proofs: dict[str, str] = state["proofs"] if state else {}  # SHA-256 of kept weights, by path from `work`
+        if not state and self.crew.first:  # what an attempt that cannot go on has kept is none of this one's
+            for folder in (self.kept, self.snapshots):
+                shutil.rmtree(folder, ignore_errors=True)
         offsets = state["offsets"] if state else {}
         self.logs = [JsonLines(work / name, offsets.get(name, 0)) for name in LOGS if self.crew.first]
         self.watcher.begin(learner.batches.pairs.gap.tolist())
@@ -127,7 +131,7 @@ class Session:
             self.keep(self.snapshots / str(step + 1))
         if self.watch.on_trouble == "stop" and (step + 1) % max(self.watch.window, run.steps // 20) == 0:
             self.keep(self.kept / str(step + 1))
-            for old in sorted(map(int, _names(self.kept)))[:-KEPT] if self.crew.first else ():
+            for old in sorted(map(int, _names(self.kept)))[:-BACK] if self.crew.first else ():
                 shutil.rmtree(self.kept / str(old))
                 self._forget(self.kept / str(old))
         return 0

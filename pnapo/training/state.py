@@ -18,6 +18,8 @@ from pnapo.artifacts import atomic_path, sha256
 from pnapo.artifacts.pretrained import reason
 from pnapo.refusals import raise_refused
 
+KEPT = "kept"  # the folder beside a state with weights to fall back to
+
 
 def fingerprint(settings: Mapping[str, Any]) -> str:
     """The SHA-256 of everything that determines the training; a state of another fingerprint is not resumed."""
@@ -59,7 +61,8 @@ def load_state(
     """The state to resume from; None if there is none, or if it is damaged or of other settings (which is logged).
 
     Damage is what the state's own checksums show, a log whose part up to the state is not as it was (`heads`: SHA-256 by name),
-    and kept weights that are not (`proofs`: SHA-256 by path from the state's folder).
+    and kept weights that are not (`proofs`: SHA-256 by path from the state's folder). Those to fall back to, in `KEPT`, may be
+    gone: only the last few are kept.
     `split`: whether it has to be that of a policy which is split over processes, or of one which is not. Raises Refused if
     the system does not let it be read.
     """
@@ -77,6 +80,9 @@ def load_state(
     if not isinstance(state, dict) or state.get("fingerprint") != fingerprint:
         log(f"{path}: the state of a run with other settings or pairs; starting from step 0")
         return None
+    if "heads" not in state or "proofs" not in state:
+        log(f"{path}: the state of an older version; starting from step 0")
+        return None
     if ("parts" in state) != split:
         log(f"{path}: the state of {'one process' if split else 'several processes'}; starting from step 0")
         return None
@@ -93,6 +99,8 @@ def load_state(
             return None
     for name, digest in state["proofs"].items():
         file = path.parent / name
+        if name.startswith(f"{KEPT}/") and not file.exists():
+            continue
         if not file.exists() or sha256(file) != digest:
             log(f"{file}: not the weights that were kept; starting from step 0")
             return None

@@ -6,8 +6,8 @@ import pytest
 
 from pnapo.artifacts import listing_of, write_json, write_listing, write_manifest
 from pnapo.config.schema import Config
-from pnapo.report.checks import KINDS, check, clipped, counts, trained_on
-from pnapo.report.collect import collect, read_config
+from pnapo.report.checks import KINDS, check, clipped, counts
+from pnapo.report.collect import collect, read_config, trained_on
 from pnapo.watch import Finding
 
 from .conftest import RAW

@@ -9,7 +9,7 @@ from pnapo.report.lab import _seeds, forest_plot, hacking_plots, path_plots, reg
 from pnapo.report.runs import methods, variants
 from pnapo.report.sections import gap_plots
 from pnapo.report.training import growth_plot
-from pnapo.report.tuning import SHADES, strips
+from pnapo.report.tuning import SHADES, end_of, strips
 from pnapo.tables.pivot import decimals
 
 
@@ -93,13 +93,15 @@ def test_tuning_marks_the_chosen_point_and_the_end_of_a_range(read):
     table["score"], table["chosen"] = np.arange(len(table)) / 100, False
     table.loc[table.index[-1], "chosen"] = True  # β 3000, the larger learning rate, 200 steps
     (strip,) = strips(changed(read, optional={"tuning": table}), "sd3")
-    assert strip.chosen == ["3000", "1e-06", "200", "0.1700"] and strip.edge == "β, steps"
+    assert strip.chosen == ["3000", "1e-06", "200", "0.1700"]
+    assert strip.edge == "highest β, highest learning rate, highest steps"
     assert [beta for beta, _ in strip.blocks] == ["30", "300", "3000"] and len(strip.rates) == 2
     points = [p for _, rows in strip.blocks for row in rows for p in row]
     assert [p.chosen for p in points] == [False] * 17 + [True]
     assert (points[0].shade, points[-1].shade) == (0, SHADES) and "β 3000" in points[-1].text
     (sft,) = (s for s in strips(read, "sd3") if s.run == "SFT")
-    assert sft.chosen[0] == "–" and [beta for beta, _ in sft.blocks] == ["–"]
+    assert sft.chosen[0] == "–" and [beta for beta, _ in sft.blocks] == ["–"] and "β" not in sft.edge
+    assert end_of(float("nan"), []) == end_of(2, [2, 2]) == end_of(2, [1, 2, 3]) == "" and end_of(1, [1, 2]) == "lowest"
 
 
 def test_a_point_that_was_not_tried_stays_empty(read):

@@ -4,6 +4,7 @@ import signal
 import pytest
 
 from pnapo.artifacts.workspace import workspace
+from pnapo.config.schema import Watch
 from pnapo.errors import Terminated
 
 from .conftest import Killed
@@ -147,6 +148,25 @@ def test_a_flipped_bit_means_starting_over(trained, fatal, file, message):
     assert any(message in line for line in again.lines) and not any("resuming" in line for line in again.lines)
     for name in LASTING:
         assert (again.folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_a_state_outlives_weights_to_fall_back_to_that_are_gone(trained, fatal):
+    """Since the state was saved, later ones have taken the place of the first that it knows."""
+    settings = {"steps": 40, "checkpoint_every": 15, "batch": 2}
+    watch = Watch(on_trouble="stop", window=2, gradient=1e3, growth=1e3, accuracy=1e3, drift=1e3)
+    with pytest.raises(Killed):
+        trained("run", embeddings=fatal(10 + 27), watch=watch, **settings)  # the reference first, then a use a step
+    resumed = trained("run", watch=watch, **settings)
+    assert any("resuming at step 15" in line for line in resumed.lines)
+    whole = trained("a/run", watch=watch, **settings)
+    assert (resumed.folder / WEIGHTS).read_bytes() == (whole.folder / WEIGHTS).read_bytes()
+
+
+def test_what_an_attempt_of_other_settings_kept_is_not_used(trained, fatal):
+    with pytest.raises(Killed):
+        trained("run", embeddings=fatal(FIRST + 13), **SETTINGS)
+    other = trained("run", **SETTINGS | {"beta": 51.0, "snapshots": [3]})
+    assert [path.name for path in (other.folder / "snapshots").iterdir()] == ["3"]
 
 
 def test_two_trainings_of_one_checkpoint_do_not_share_a_work_folder(tmp_path):

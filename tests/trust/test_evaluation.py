@@ -12,7 +12,7 @@ BENT = "follows the noise of pairs made with guidance 6, but is trained without:
 SAID = [
     ("SD3, hacked, Held-out prompts", HACKED),
     ("SD3, bent, Held-out prompts", BENT),
-    ("SD3, bent, Held-out prompts", "images of 16 pixels are compared with the base model's of 32"),
+    ("SD3, bent, Held-out prompts", "images of 32 pixels are compared with the base model's of 16"),
     ("hacked, well, bent", "one training seed: no more"),
 ]
 
