@@ -200,7 +200,9 @@ def arguments(tmp_path, backbone_of, pairs, embeddings):
     write_table(tmp_path / "hps.parquet", label(pairs.prompt_ids, scores.numpy()))
     metadata = {"prompt_ids": json.dumps(pairs.prompt_ids)}
     (tmp_path / "embeddings").mkdir()
-    write_tensors(tmp_path / "embeddings" / "embeddings.safetensors", embeddings._tensors, metadata)
+    tensors = embeddings._tensors
+    null = {f"null_{name}": value[:1] for name, value in tensors.items()}
+    write_tensors(tmp_path / "embeddings" / "embeddings.safetensors", {**tensors, **null}, metadata)
     write_manifest(tmp_path / "embeddings", "embeddings", {}, ["embeddings.safetensors"])
 
     def write_backbone(family: str) -> Path:

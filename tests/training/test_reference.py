@@ -214,7 +214,8 @@ def test_the_script_makes_the_same_file(script, tmp_path, visits, embeddings, ba
     backbone.transformer.save_pretrained(f"{backbone.path}/transformer")
     write_json(f"{backbone.path}/model_index.json", {"transformer": ["diffusers", "SD3Transformer2DModel"]})
     ids = {"prompt_ids": json.dumps(pairs.prompt_ids)}
-    write_tensors(tmp_path / "embeddings" / "embeddings.safetensors", embeddings._tensors, ids)
+    tensors = {**embeddings._tensors, **{f"null_{name}": value[:1] for name, value in embeddings._tensors.items()}}
+    write_tensors(tmp_path / "embeddings" / "embeddings.safetensors", tensors, ids)
     write_manifest(tmp_path / "embeddings", "embeddings", {}, ["embeddings.safetensors"])
     model = {"family": "sd3", "path": backbone.path, "resolution": 16, "max_sequence_length": 4}
     options = {
