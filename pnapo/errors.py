@@ -8,6 +8,8 @@ class UserError(Exception):
 
 
 class Terminated(UserError):
-    """The process was asked to end (SIGTERM) and has saved its work first."""
+    """The process was asked to end, by default by SIGTERM (15), and has saved its work first."""
 
-    status = 128 + 15  # what a shell calls a process that the signal has ended
+    def __init__(self, message: str, signal: int = 15):
+        super().__init__(message)
+        self.status = 128 + signal  # what a shell calls a process that the signal has ended

@@ -8,14 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pnapo.errors import Terminated, UserError
 from pnapo.refusals import ending
 
 SETTINGS = Path(__file__).with_name("accelerate.yaml")
+ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GRACE = 600  # seconds that processes have to save their work when they are asked to end
 
 
@@ -28,21 +31,37 @@ def die_with_parent() -> None:
 
 
 @contextmanager
-def asked_to_end() -> Iterator[Callable[[], bool]]:
-    """Inside the block SIGTERM ends nothing; the function it gives tells whether one has come, to be asked between steps.
+def caught(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Inside the block `handler` gets what asks a process to end: SIGTERM, Ctrl-C, the end of a terminal.
 
-    In a thread that is not the main one signals cannot be caught, and stay as they are.
+    A signal that is ignored stays so; in a thread that is not the main one all stay as they are.
     """
-    came: list[int] = []
+    usual = {number: signal.getsignal(number) for number in ASKING}
+    usual = {number: was for number, was in usual.items() if was is not signal.SIG_IGN}
+    if threading.current_thread() is not threading.main_thread():
+        usual = {}
+    for number in usual:
+        signal.signal(number, handler)
     try:
-        usual = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
-    except ValueError:
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(came)
+        yield
     finally:
-        signal.signal(signal.SIGTERM, usual)
+        for number, was in usual.items():
+            signal.signal(number, was)
+
+
+@contextmanager
+def asked_to_end() -> Iterator[Callable[[], int]]:
+    """Inside the block `caught` signals end nothing; the function it gives tells which came first (0: none), to be asked
+    between steps. A second Ctrl-C does not wait for that."""
+    came: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if number == signal.SIGINT and number in came and not launched():
+            raise KeyboardInterrupt
+        came.append(number)
+
+    with caught(note):
+        yield lambda: came[0] if came else 0
 
 
 def launched() -> bool:
@@ -87,36 +106,43 @@ def _port(job: str) -> int:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
-    """A SIGTERM is for the processes: each ends when it has saved what it can, within GRACE seconds."""
+    """A signal to end is for the processes: each ends when it has saved what it can, within GRACE seconds."""
     environment = {**environment, "PET_SHUTDOWN_TIMEOUT": str(GRACE)}  # read by torch's launcher, beside its options
     crew = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=die_with_parent,
+        start_new_session=True,  # a terminal tells all below it at once; torch's launcher is told once, and by us
     )
     asked: list[int] = []
 
     def hand_on(number: int, frame: object) -> None:
+        if not asked:  # its third would end processes that are still saving
+            crew.terminate()
         asked.append(number)
-        crew.terminate()
 
-    usual, reason, killed = signal.signal(signal.SIGTERM, hand_on), "", 0
+    reason, killed = "", 0
     try:
-        for line in crew.stdout:
-            text = line.decode("utf-8", "replace")
-            print(text, end="", flush=True)
-            if not reason and text.startswith("error: "):
-                reason = text.removeprefix("error: ").strip()
-            if re.match(
-                rf"\s*exitcode\s*: -{signal.SIGKILL:d}\b", text
-            ):  # what torch tells of the one that ended first
-                killed = -signal.SIGKILL
-        if crew.wait():
+        with caught(hand_on):
+            for line in crew.stdout:
+                text = line.decode("utf-8", "replace")
+                print(text, end="", flush=True)
+                if not reason and text.startswith("error: "):
+                    reason = text.removeprefix("error: ").strip()
+                # What torch tells of the one that ended first.
+                if re.match(rf"\s*exitcode\s*: -{signal.SIGKILL:d}\b", text):
+                    killed = -signal.SIGKILL
+            crew.wait()
+        if crew.returncode:
             if asked:
-                raise Terminated(reason or "ended by SIGTERM before the first step")
+                name = signal.Signals(asked[0]).name
+                raise Terminated(reason or f"ended by {name} before the first step", asked[0])
             raise UserError(
                 reason or f"one of the processes {ending(killed or crew.returncode)}; its last lines are above"
             )
     finally:
-        signal.signal(signal.SIGTERM, usual)
         if crew.poll() is None:
             crew.terminate()
             try:

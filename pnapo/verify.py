@@ -162,7 +162,9 @@ def remedy(path: Path, problem: str, results: Path | None = None) -> str:
         owner = path.with_name("manifest.json")
     elif path.suffix == ".safetensors" and read_seal(path) is None and path.parts[-2:] != EMBEDDINGS:
         numbered = path.name.startswith(("shard-", "visit-"))
-        owner = path.with_suffix(".json") if numbered else path.with_name("manifest.json")
+        above = (folder / "manifest.json" for folder in path.parents)  # a checkpoint's is above those of its snapshots
+        own = next((manifest for manifest in above if manifest.exists()), path.with_name("manifest.json"))
+        owner = path.with_suffix(".json") if numbered else own
     if results and path.absolute() == results / RECORDS:
         return f"delete {path} and run `snakemake`, which writes it when it has finished"
     return f"delete {owner} and " + (f"run `snakemake -- {owner}`" if results else "make it again")

@@ -71,7 +71,6 @@ rule measure_gradients:
     shell:
         "python workflow_scripts/measure_gradients.py"
         " --pairs {input.pairs:q}"
-        " --inverted {input.inverted:q}"
         " --labels {input.labels:q}"
         " --embeddings {input.embeddings:q}"
         " --model {params.model:q}"
@@ -86,7 +85,7 @@ rule measure_gradients:
 # The same for a trained policy: snakemake results/lab/sd3/gradients-pnapo-s0.json
 use rule measure_gradients as measure_policy_gradients with:
     input:
-        **rules.measure_gradients.input,
+        **{name: value for name, value in rules.measure_gradients.input.items() if name != "inverted"},
         policy=policy_manifest,
     output:
         "<results>/lab/{backbone}/gradients-{policy}.json",

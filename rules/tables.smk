@@ -1,7 +1,7 @@
 # Tables and the report. Nothing here needs torch; a changed label or interval is a matter of seconds.
 rule funnel_table:
     input:
-        steps=[f"<results>/prompts/{step}.parquet" for step in ("all", *STEPS, "clustered", SELECTED)],
+        steps=[f"<results>/prompts/{step}.parquet" for step in ("all", *STEPS, SELECTED)],
         removed=[f"<results>/prompts/{step}.removed.parquet" for step in STEPS],
         truth="<results>/prompts/truth.parquet" if WORLD_SOURCE else [],
         code=code("funnel_table"),

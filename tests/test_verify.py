@@ -167,6 +167,14 @@ def test_what_nothing_proves_is_named_in_results_and_its_owner_is_to_be_deleted(
     assert "images.parquet" in first and first.endswith(f"delete {manifest} and run `snakemake -- {manifest}`")
 
 
+def test_weights_that_no_manifest_lists_belong_to_the_nearest_above(results):
+    weights, manifest = results / "runs" / "a" / "snapshots" / "1" / "x.safetensors", results / "runs/a/manifest.json"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"")
+    (line,) = wrong(results)
+    assert line.startswith(f"{weights}: ") and line.endswith(f"delete {manifest} and run `snakemake -- {manifest}`")
+
+
 def test_what_programs_beside_the_workflow_wrote_is_not_asked_for(results):
     for name in ("trust/damage.json", "benchmarks.json", "benchmarks-gpu.json", "benchmarks/train.tsv"):
         write_text(results / name, "[]")

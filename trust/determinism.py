@@ -213,32 +213,42 @@ def scored_at_once(project: Project) -> int | None:
     return next((value["batch"] for value in parameters if isinstance(value, dict) and "batch" in value), None)
 
 
-def processes(here: Project, folder: Path) -> Promise:
-    """Two processes train in place of one."""
+def processes(here: Project, folder: Path) -> list[Promise]:
+    """Two processes train in place of one; two threads do."""
+    steps, way = trained_otherwise(
+        here, crew := here.fork(folder / "processes"), "--set-resources", "train:processes=2"
+    )
+    bounds = f"losses and gradients {LOSS:g}, the way {WEIGHT:g} apart"
+    holds = steps <= LOSS and way <= WEIGHT
+    counted = trained_by(here), trained_by(crew)
+    one = Promise(
+        f"Two processes train what one does, up to rounding: {bounds}",
+        f"{counted[1]} processes: losses and gradients {steps:.1e} apart, the way {way:.1e}",
+        holds and counted == (1, 2),
+    )
+    steps, way = trained_otherwise(here, here.fork(folder / "threads"), "--set-threads", "train=2")
+    figure = f"losses and gradients {steps:.1e} apart, the way {way:.1e}"
+    return [one, Promise(f"So do two threads: {bounds}", figure, steps <= LOSS and way <= WEIGHT)]
+
+
+def trained_otherwise(here: Project, other: Project, *options: str) -> tuple[float, float]:
+    """Train the checkpoint again in a copy: how far losses and gradient norms, and the ways of the weights, lie apart."""
     import numpy as np
     import pandas as pd
 
     from pnapo.artifacts import read_tensors
 
     target, name = f"{CHECKPOINT}/manifest.json", "pytorch_lora_weights.safetensors"
-    other = here.fork(folder / "processes")
     for file in (other.folder / "results" / CHECKPOINT).glob("*"):
         file.unlink()
-    other.run("--cores", "2", "--set-resources", "train:processes=2", "--", f"results/{target}", **HERE)
+    other.run("--cores", "2", *options, "--", f"results/{target}", **HERE)
     ours, theirs = (read_tensors(p.folder / "results" / CHECKPOINT / name) for p in (here, other))
     grown = sorted(key for key in ours if "lora_B" in key)  # an adapter's B begins at 0, so it is the way that was gone
     one, two = (np.concatenate([t[key].float().numpy().ravel() for key in grown]) for t in (ours, theirs))
     apart = float(np.linalg.norm(one - two) / np.linalg.norm(one))
     logs = [pd.read_json(p.folder / "results" / CHECKPOINT / "train_log.jsonl", lines=True) for p in (here, other)]
     ours, theirs = (log[["loss", "grad_norm"]].to_numpy() for log in logs)  # Adam hides a gradient of another length
-    steps = float(np.abs(theirs / ours - 1).max()) if ours.shape == theirs.shape else np.inf
-    title = (
-        f"Two processes train what one does, up to rounding: losses and gradients {LOSS:g}, the way {WEIGHT:g} apart"
-    )
-    number = trained_by(other)
-    figure = f"{number} processes: {len(ours)} steps {steps:.1e} apart, the way of {len(one):,} weights {apart:.1e}"
-    holds = (trained_by(here), number) == (1, 2) and apart <= WEIGHT and steps <= LOSS
-    return Promise(title, figure, holds)
+    return float(np.abs(theirs / ours - 1).max()) if ours.shape == theirs.shape else np.inf, apart
 
 
 def trained_by(project: Project) -> int:

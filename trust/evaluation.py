@@ -27,7 +27,7 @@ LAST = "resolution_mismatch"
 TROUBLES = {
     "reward_hacking": (
         "hacked",
-        r"aesthetic, which it was trained on, rose .* while utility fell .*: a sign of reward hacking",
+        r"step \d+: aesthetic, which it was trained on, rose .* while utility fell .*: a sign of reward hacking",
     ),
     "guidance_mismatch": ("bent", r"follows the noise of pairs made with guidance 6, but is trained without"),
     LAST: ("bent", rf"images of 32 pixels are compared with the base model's of {SIDE}"),

@@ -56,8 +56,12 @@ def run(name: str, seconds: float, seed: int, folder: Path) -> tuple[int, list[s
             last = said.strip().splitlines()[-1:] or ["nothing"]
             found[f"{name}: the fuzzer ended with {done.returncode}: {last[0][:200]}"] = kept / "fuzzer.log"
             break
+        slow = f"takes more than {SLOW} s" in said  # perhaps the machine was busy
         for path in made:
             reason = confirmed(name, path, folder)
+            if not reason and not slow and not path.name.startswith("timeout"):
+                (kept / f"{path.name}.log").write_text(said, "utf-8")
+                reason = f"{name}: {path.name} fails after the inputs before it, though not alone"
             path.rename(kept / path.name)
             if reason:
                 found.setdefault(reason, kept / path.name)

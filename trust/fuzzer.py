@@ -12,6 +12,7 @@ from pathlib import Path
 PACKAGES = Path(".cache/fuzz")  # where `make trust` puts atheris
 SLOW = 5  # seconds of CPU that an input may take
 STUCK = 60  # seconds after which it hangs
+MEMORY = 4096  # MiB that all may hold
 HANG = 70  # exit status
 LEAST = 10  # seconds of trying, however long the start took
 
@@ -36,7 +37,7 @@ def fuzz(name: str, until: float, seed: int, folder: Path) -> None:
     dictionary = folder / "words"
     dictionary.write_bytes(b"".join(b'"%s"\n' % word for word in words))
     options = {"max_total_time": max(LEAST, int(until - time.time())), "seed": seed + 1, "timeout": STUCK}
-    options |= {"print_final_stats": 1, "rss_limit_mb": 0, "verbosity": 0, "max_len": 2 * max(map(len, seeds))}
+    options |= {"print_final_stats": 1, "rss_limit_mb": MEMORY, "verbosity": 0, "max_len": 2 * max(map(len, seeds))}
     options |= {"artifact_prefix": f"{folder}/", "dict": dictionary}
 
     def one(data: bytes) -> None:

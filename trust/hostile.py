@@ -210,8 +210,21 @@ def secrets(project: Project) -> tuple[int, list[str]]:
     made = [path for path in project.folder.rglob("*") if path.is_file() and not path.is_symlink()]
     looked = (*project.made, project.folder / ".snakemake")
     made = [path for path in made if any(path.is_relative_to(folder) for folder in looked)]
-    wrong = [f"{path}" for path in made for value in SECRETS.values() if value.encode() in path.read_bytes()]
+    wrong = [f"{path}" for path in made for value in SECRETS.values() if value.encode() in unpacked(path)]
     return len(made), wrong + [name for name, value in SECRETS.items() if value in project.said]
+
+
+def unpacked(path: Path) -> bytes:
+    """The bytes of a file, those of a table without their compression."""
+    if path.suffix != ".parquet":
+        return path.read_bytes()
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(path)
+    cells = (
+        cell for column in table.columns for chunk in column.chunks for buffer in chunk.buffers() if (cell := buffer)
+    )
+    return b"".join(map(bytes, cells)) + str(table.schema.metadata).encode()
 
 
 def promises(project: Project, before: set[Path]) -> Iterator[Promise]:

@@ -30,6 +30,7 @@ from trust.sources import ROOT
 from trust.watched import Cost, resident, watched
 
 PROMPTS, PAIRS, RUNS, BATCH = 100_000, 20_000, 1000, 16
+DRAWN = 8  # side of the latents that are made: 4 KiB a prompt with their noises, its two images 6 KiB
 SIDE = 16  # of the latents that are trained on: 16 KiB a pair
 PER_10_000 = 20.0  # MiB that 10,000 more prompts may cost any stage: 2 KiB a prompt, ids, text and numbers
 SPARED = 24.0  # MiB by which peaks may differ without a cause in their number: buffers that a short list does not fill
@@ -67,7 +68,7 @@ class Growth:
 
 def from_prompts_to_tables(folder: Path, count: int) -> list[Promise]:
     counter, sizes, costs = Counter(), (count // 5, count), {}
-    model = write_smallest(folder / "model").model_dump_json()
+    model = write_smallest(folder / "model", DRAWN).model_dump_json()
     for size in sizes:
         at, before = folder / str(size), counter.count
         watched(partial(prepare, at, size), folder / f"logs/prepare-{size}.log")

@@ -9,6 +9,8 @@ import numpy as np
 from trust.sources import ROOT
 
 HPS = {"kind": "hps", "model": "local-dir:assets/world/hps", "checkpoint": "assets/world/hps/HPS_v2.1.pt"}
+AESTHETIC = {"kind": "aesthetic", "model": "local-dir:assets/world/clip"}
+AESTHETIC |= {"checkpoint": "assets/world/aesthetic/linearMSE.pth"}
 IMAGES = "images/00000-of-00001/manifest.json"
 WIDTH = 768  # of drawn text embeddings, that of CLIP ViT-L
 
@@ -84,6 +86,8 @@ STAGES = {
     "labels": (
         "label_pairs --pairs {at}/pairs/manifest.json --images {images} --prompts {given} --reward {hps} --device cpu"
         " --out {at}/pairs/labels/hps.parquet",
+        "label_pairs --pairs {at}/pairs/manifest.json --images {images} --prompts {given} --reward {aesthetic} --device cpu"
+        " --out {at}/pairs/labels/aesthetic.parquet",
         "calibrate_labels --labels {at}/pairs/labels/hps.parquet --preference {preference} --out"
         " {at}/pairs/labels/calibrated.parquet",
     ),
@@ -105,6 +109,7 @@ def names(at: Path, count: int, model: str) -> dict[str, str]:
         "selection": {"count": count // 20},
         "pairs": {"samples": 2, "steps": 1, "shards": 1, "batch": 256},
         "hps": {**HPS, "batch": 256},
+        "aesthetic": {**AESTHETIC, "batch": 256},
         "preference": {"rewards": {"hps": "auto"}},
         "expected": {**expected, "metrics": {"hps": ["heldout"], "clip": ["heldout"]}},
     }

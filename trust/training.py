@@ -162,7 +162,9 @@ def troubles(pairs: Pairs) -> Promise:
         labels, run = name if name in ("no_spread", "gap_outlier") else "usual", {**WELL, **change}
         status, said = pairs.train(name, run, labels=labels)
         if name == "not_finite":
-            found = status == 1 and "error: step " in said and "training diverged" in said
+            found = status == 1 and bool(
+                re.search(r"^error: step \d+: \w+ is .*: training diverged", said, re.MULTILINE)
+            )
         else:
             hits = [one for one in pairs.warned(name)["warnings"] if one["name"] == name] if status == 0 else []
             shown = [text for kind, _, text in reported(pairs, name, run) if kind == name] if hits else []

@@ -10,7 +10,9 @@ from pnapo.config.schema import Model
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", required=True, type=Path, help="manifest of the pair set")
-    parser.add_argument("--inverted", required=True, type=Path, help="manifest of the pair set with inverted noises")
+    parser.add_argument(
+        "--inverted", type=Path, help="manifest of the pair set with inverted noises (default: without that path)"
+    )
     parser.add_argument("--labels", required=True, type=Path, help="labels of the pair set (parquet)")
     parser.add_argument("--embeddings", required=True, type=Path, help="manifest of the prompt embeddings")
     parser.add_argument("--model", required=True, type=scripting.section(Model), help="the backbone, as JSON")
@@ -35,6 +37,8 @@ def main(argv: list[str] | None = None) -> None:
     embeddings, found = read_embeddings(args.embeddings), {}
     for name, path in PATHS.items():
         if path.noise == "truncated" or (args.paths and name not in args.paths):  # truncated: of no preference's images
+            continue
+        if path.noise == "inverted" and not args.inverted:
             continue
         manifest = args.inverted if path.noise == "inverted" else args.pairs
         pairs = load_pairs(manifest, args.labels, shuffle=args.seed if path.noise == "shuffled" else None)

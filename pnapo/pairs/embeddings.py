@@ -72,10 +72,11 @@ def embed(model: Model, prompts: pd.DataFrame, folder: Path, device: str = "cpu"
 class Embeddings:
     """The embeddings of a prompt list, looked up by prompt id; read from their file when they are asked for."""
 
-    def __init__(self, tensors: dict[str, torch.Tensor], prompt_ids: Sequence[str], origin: str):
+    def __init__(self, tensors: dict[str, torch.Tensor], prompt_ids: Sequence[str], origin: str, digest: str = ""):
         self._tensors = tensors
         self._row = {prompt_id: row for row, prompt_id in enumerate(prompt_ids)}
         self._origin = origin
+        self.digest = digest  # SHA-256 of the file
 
     def rows(self, prompt_ids: Sequence[str], names: Sequence[str] = TENSORS) -> Cond:
         """ "prompt_embeds" [N, L, D] and "pooled" [N, P], or one of them, of the prompts, or of the prompts of pairs, float32.
@@ -97,7 +98,9 @@ class Embeddings:
 
 def read_embeddings(manifest: Path | str) -> Embeddings:
     """Open the embeddings of a prompt list. Raises UserError if they are missing, damaged or no embeddings of prompts."""
-    require_intact(manifest, "embeddings")
+    files = require_intact(manifest, "embeddings")["files"]
+    if FILE not in files:
+        raise UserError(f"{manifest}: does not list {FILE}; delete it and run again")
     file = Path(manifest).parent / FILE
     tensors = read_tensors(file)
     try:
@@ -108,4 +111,4 @@ def read_embeddings(manifest: Path | str) -> Embeddings:
         good = False
     if not good:
         raise UserError(f"{file}: does not hold one embedding of each prompt; delete it and run again")
-    return Embeddings(tensors, ids, str(manifest))
+    return Embeddings(tensors, ids, str(manifest), files[FILE]["sha256"])

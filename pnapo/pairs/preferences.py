@@ -1,5 +1,7 @@
 """What training sees: sextuples (prompt, two latents, two prior noises, reward gap) as a view of pair set and labels."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +41,8 @@ class PreferencePairs:
     """Pairs without ties: latents x0 and prior noises xT of winner (w) and loser (l), each float32 [N, C, h, w].
 
     Of images from elsewhere, which have no noise, xT is [N, 0, 0, 0]. `prompt_ids` are those of pairs (`artifacts.prompt_of`).
-    `gap` [N] (float64) is in the reward's raw units, > 0; `settings` are those the pairs were generated with.
+    `gap` [N] (float64) is in the reward's raw units, > 0; `settings` are those the pairs were generated with; `made_from`
+    tells these latents, noises and winners from others (a hash).
     """
 
     prompt_ids: list[str]
@@ -49,6 +52,7 @@ class PreferencePairs:
     xT_l: torch.Tensor | Rows
     gap: torch.Tensor
     settings: dict
+    made_from: str = ""
 
 
 def load_pairs(
@@ -83,6 +87,7 @@ def load_pairs(
         raise UserError(f"{labels}: no pair has a gap of {min_gap} or more; the largest is {decided['gap'].max():.3g}")
     if shuffle is not None:
         pairs = pairs.shuffled(shuffle)
+    told = [pairs.digest, shuffle, kept["winner"].tolist(), kept["loser"].tolist()]
     rows, winner, loser = list(kept.index), list(kept["winner"]), list(kept["loser"])
     return PreferencePairs(
         prompt_ids=list(kept["prompt_id"]),
@@ -92,4 +97,5 @@ def load_pairs(
         xT_l=Rows(pairs.noise, rows, loser),
         gap=torch.from_numpy(kept["gap"].to_numpy().copy()),
         settings=pairs.settings,
+        made_from=hashlib.sha256(json.dumps(told).encode()).hexdigest(),
     )

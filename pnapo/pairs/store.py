@@ -4,6 +4,8 @@ An opened pair set is mapped from its files: rows are read when they are asked f
 can be labelled and checked.
 """
 
+import hashlib
+import json
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -75,6 +77,8 @@ class PairSet:
 
     def __init__(self, path: Path | str, manifest: dict, shards: Sequence[Shard]):
         self.settings: dict = manifest["settings"]
+        told = json.dumps([manifest[name] for name in ("settings", "prompt_ids", "files")], sort_keys=True)
+        self.digest = hashlib.sha256(told.encode()).hexdigest()  # of all that it holds: manifests hash their files
         self.prompt_ids: list[str] = manifest["prompt_ids"]
         self._path, self._shards = path, shards
         names = [Path(name).with_suffix(".safetensors").as_posix() for name in manifest["shards"]]

@@ -71,7 +71,8 @@ class Crew:
         """The largest of all processes' values."""
         if self.size == 1:
             return value
-        found = torch.tensor(value, device=self.accelerator.device)
+        # One type in all processes: a bool's bytes among integers' end the exchange.
+        found = torch.tensor(value, dtype=torch.int64, device=self.accelerator.device)
         torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
         return int(found)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pnapo.artifacts.parts import fingerprint
 from pnapo.backbones import Backbone
 from pnapo.config.schema import Run, Watch
 from pnapo.errors import UserError
@@ -21,7 +22,6 @@ from pnapo.training.meter import Meter
 from pnapo.training.reference import Reference
 from pnapo.training.session import LOGS, Log, Session, empty
 from pnapo.training.settings import resolve_settings
-from pnapo.training.state import fingerprint
 from pnapo.training.step import Learner
 from pnapo.training.tracker import Follower, Tracker
 
@@ -65,6 +65,8 @@ def train(
     if loss.reference and run.reference == "cache" and reason:
         raise UserError(f"{reason}; set `reference: compute` for this run")
     settings = resolve_settings(backbone=backbone, pairs=pairs, run=run, seed=seed, draw_seed=draw_seed, stop=stop)
+    # What was kept of a training goes on if all that it is made from is the same: the data and these sources, too.
+    key = fingerprint([settings, embeddings.digest], __file__)
     batches = Batches(
         pairs,
         embeddings,
@@ -84,7 +86,6 @@ def train(
         table = None
         if loss.reference and run.reference == "cache":
             total = run.steps * run.batch * run.accumulation
-            key = fingerprint(settings)
             table = Table(source, batches, total, reference, work=work, key=key, log=log, crew=crew)
         policy = ADAPTERS[run.adapter](backbone, run, seed)
         try:
@@ -92,7 +93,7 @@ def train(
                 policy.forget_reference()
             known = table if table or not loss.reference else _in_each_step(source, batches, policy)
             learner = Learner(backbone, policy, batches, known, settings["guidance"], crew, meter)
-            session = Session(learner, settings, work, watch or Watch(), log)
+            session = Session(learner, settings, key, work, watch or Watch(), log)
             follower = Follower(tracker, settings, session.start, log) if tracker and crew.first else None
             cost = session.optimize(follower)
             finished = empty(work / "checkpoint") if crew.first else None

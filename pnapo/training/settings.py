@@ -13,6 +13,7 @@ from pnapo.errors import UserError
 from pnapo.objectives.losses import LOSSES
 from pnapo.objectives.paths import PATHS
 from pnapo.objectives.reward_scale import resolve_reward_scale
+from pnapo.pairs.generate import digest_of
 
 if TYPE_CHECKING:
     from pnapo.pairs.preferences import PreferencePairs
@@ -61,7 +62,7 @@ def resolve_settings(
         raise UserError(f"n1 = {run.n1} is larger than n2 = {run.n2}; g falls from n1 to n2, so n1 must not exceed n2")
     gaps = np.asarray(pairs.gap, dtype=np.float64)
     dimensions = int(np.prod(shape))
-    digest = hashlib.sha256("\n".join(pairs.prompt_ids).encode() + gaps.tobytes())
+    digest = hashlib.sha256("\n".join((*pairs.prompt_ids, pairs.made_from)).encode() + gaps.tobytes())
     return {
         "run": run.model_dump(mode="json", exclude=_IRRELEVANT),
         "stop": stop,
@@ -72,6 +73,8 @@ def resolve_settings(
         "family": backbone.family,
         "base_model": backbone.path,
         "transformer_config": config_digest(backbone.transformer),
+        "weights": digest_of(backbone.transformer.state_dict()),
+        "dtype": str(backbone.dtype).removeprefix("torch."),
         "latent_shape": list(shape),
         "dimensions": dimensions,
         "beta_code": run.beta,

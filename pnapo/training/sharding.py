@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from pnapo.errors import UserError
+from pnapo.refusals import raise_refused
 from pnapo.training.blocks import blocks_of
 
 
@@ -69,16 +70,24 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 def save_parts(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, averages: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Write weights, optimizer state and moving averages into `folder`, each process its share."""
+    """Write weights, optimizer state and moving averages into `folder`, each process its share.
+
+    Raises Refused if the system refuses it to a process.
+    """
     import torch.distributed.checkpoint as checkpoint
 
-    checkpoint.save(_parts(model, optimizer, averages), checkpoint_id=str(folder))
+    try:
+        checkpoint.save(_parts(model, optimizer, averages), checkpoint_id=str(folder))
+    except checkpoint.CheckpointException as error:  # no Exception, so nobody above would tell it in one line
+        _raise_refused(error, folder)
+        raise RuntimeError(f"{folder}: could not be saved") from error
 
 
 def load_parts(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, averages: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Take over what `save_parts` wrote, on as many processes or others. Raises UserError if it is damaged."""
+    """Take over what `save_parts` wrote, on as many processes or others. Raises UserError if it is no such thing, Refused if
+    the system does not let it be read."""
     import torch.distributed.checkpoint as checkpoint
     from torch.distributed.checkpoint.state_dict import set_optimizer_state_dict
 
@@ -88,9 +97,16 @@ def load_parts(
     # Into the very tensors of weights and averages.
     try:
         checkpoint.load(found, storage_reader=PlainReader(str(folder)), planner=PlainPlanner())
-    except checkpoint.CheckpointException:
+    except checkpoint.CheckpointException as error:
+        _raise_refused(error, folder)
         raise UserError(f"{folder}: damaged, or holds more than plain data; delete it and run again") from None
     set_optimizer_state_dict(model, optimizer, found["optimizer"])
+
+
+def _raise_refused(error: Any, folder: Path) -> None:
+    """Raise Refused if the system, and not what is in the folder, is the reason in one of the processes."""
+    for failure, _ in error.failures.values():
+        raise_refused(failure, folder)
 
 
 def _parts(model: nn.Module, optimizer: torch.optim.Optimizer, averages: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ written when all of the folder is there, so that a kill leaves the one before.
 """
 
 import hashlib
-import json
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
@@ -19,11 +19,6 @@ from pnapo.artifacts.pretrained import reason
 from pnapo.refusals import raise_refused
 
 KEPT = "kept"  # the folder beside a state with weights to fall back to
-
-
-def fingerprint(settings: Mapping[str, Any]) -> str:
-    """The SHA-256 of everything that determines the training; a state of another fingerprint is not resumed."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -48,6 +43,22 @@ def parts_folder(path: Path, step: int) -> Path:
     return path.with_name(f"{path.stem}-{step}")
 
 
+def parts_of_rank(folder: Path, rank: int) -> list[Path]:
+    """The files that a process has written there; the first one's are also those about all."""
+    mine = re.compile(rf"__{rank}_.*" if rank else r"__0_.*|\.metadata")
+    return sorted(path for path in folder.iterdir() if mine.fullmatch(path.name))
+
+
+def damaged_parts(work: Path, state: Mapping[str, Any], mine: range) -> str:
+    """What is wrong with those of a split policy's parts whose numbers are `mine`; empty if nothing is."""
+    folder = work / state["parts"]
+    for name in sorted(state["parts_sha256"])[mine.start : mine.stop]:
+        file = folder / name
+        if not file.exists() or sha256(file) != state["parts_sha256"][name]:
+            return f"{file}: not as it was when its state was saved"
+    return ""
+
+
 def drop_other_parts(kept: Path) -> None:
     """Remove the parts of other steps."""
     for folder in kept.parent.glob(f"{kept.name.rpartition('-')[0]}-*/"):
@@ -55,11 +66,10 @@ def drop_other_parts(kept: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def load_state(
-    path: Path, fingerprint: str, log: Callable[[str], None], *, split: bool = False
-) -> dict[str, Any] | None:
-    """The state to resume from; None if there is none, or if it is damaged or of other settings (which is logged).
+def load_state(path: Path, key: str, log: Callable[[str], None], *, split: bool = False) -> dict[str, Any] | None:
+    """The state to resume from; None if there is none, or if it is damaged or made from something else (which is logged).
 
+    `key` is the hash of everything that the training is made from, settings, pairs, weights and sources among it.
     Damage is what the state's own checksums show, a log whose part up to the state is not as it was (`heads`: SHA-256 by name),
     and kept weights that are not (`proofs`: SHA-256 by path from the state's folder). Those to fall back to, in `KEPT`, may be
     gone: only the last few are kept.
@@ -77,17 +87,14 @@ def load_state(
         raise_refused(error, path)  # the state may be whole: days of training are not thrown away for it
         log(f"{path}: damaged state ({reason(error)}); starting from step 0")
         return None
-    if not isinstance(state, dict) or state.get("fingerprint") != fingerprint:
-        log(f"{path}: the state of a run with other settings or pairs; starting from step 0")
+    if not isinstance(state, dict) or state.get("key") != key:
+        log(f"{path}: the state of a run with other settings, data, weights or sources; starting from step 0")
         return None
     if "heads" not in state or "proofs" not in state:
         log(f"{path}: the state of an older version; starting from step 0")
         return None
     if ("parts" in state) != split:
         log(f"{path}: the state of {'one process' if split else 'several processes'}; starting from step 0")
-        return None
-    if split and not (path.parent / state["parts"]).is_dir():
-        log(f"{path}: its folder {state['parts']} is missing; starting from step 0")
         return None
     for name, offset in state["offsets"].items():
         file = path.parent / name

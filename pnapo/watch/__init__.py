@@ -4,7 +4,7 @@ docs/warnings.md has each detector with its threshold. `Watcher` follows a train
 look at what lies before and behind it.
 """
 
-from pnapo.watch.finding import KINDS, Finding
+from pnapo.watch.finding import KINDS, NOT_FINITE, Finding
 from pnapo.watch.watcher import Watcher
 
-__all__ = ["KINDS", "Finding", "Watcher"]
+__all__ = ["KINDS", "NOT_FINITE", "Finding", "Watcher"]

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+NOT_FINITE = "not_finite"  # ends a training always, and its row is not logged
+
 # Every kind of trouble, in the words of a summary.
 KINDS = {
-    "not_finite": "a number that is not finite",
+    NOT_FINITE: "a number that is not finite",
     "gradient_explodes": "exploding gradient",
     "both_errors_grow": "winner and loser error both grew",
     "accuracy_collapses": "implicit accuracy collapsed",

@@ -9,7 +9,7 @@ from statistics import fmean, median
 from typing import Any
 
 from pnapo.config.schema import Watch
-from pnapo.watch.finding import Finding
+from pnapo.watch.finding import NOT_FINITE, Finding
 
 Row = Mapping[str, Any]
 Detector = Callable[[Sequence[Row], Watch, int], Finding | None]
@@ -24,7 +24,7 @@ def not_finite(rows: Sequence[Row], watch: Watch, pairs: int) -> Finding | None:
         return None
     name, value = next(iter(bad.items()))
     text = f"{name} is {value}: training diverged; lower learning_rate or beta"
-    return _found("not_finite", rows, 1, bad, text)
+    return _found(NOT_FINITE, rows, 1, bad, text)
 
 
 def gradient_explodes(rows: Sequence[Row], watch: Watch, pairs: int) -> Finding | None:
@@ -114,6 +114,6 @@ def _window(rows: Sequence[Row], watch: Watch, *names: str) -> dict[str, float] 
 
 
 def _found(name: str, rows: Sequence[Row], back: int, numbers: Mapping[str, float], text: str) -> Finding:
-    """What the last `back` steps show."""
+    """What the last `back` steps show. Their first began with the weights that the step before it had left."""
     step = rows[-1]["step"] + 1
-    return Finding(name, step, max(0, step - back), dict(numbers), text)
+    return Finding(name, step, max(0, step - back - 1), dict(numbers), text)

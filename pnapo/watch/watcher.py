@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pnapo.config.schema import Watch
-from pnapo.watch.finding import Finding
+from pnapo.watch.finding import NOT_FINITE, Finding
 from pnapo.watch.labels import gap_outlier, no_spread
 from pnapo.watch.log import DETECTORS, Row, accuracy_collapses
 
@@ -34,11 +34,15 @@ class Watcher:
         return list(self.findings)
 
     def add(self, row: Row) -> list[Finding]:
-        """What the log shows with one row more that it did not show before."""
+        """What the log shows with one row more that it did not show before. A row that is not finite shows nothing else."""
         self.rows.append(row)
         known = {finding.name for finding in self.findings}
         asked = (detector for detector in self.detectors if detector.__name__ not in known)
-        found = [finding for detector in asked if (finding := detector(self.rows, self.watch, self.pairs))]
+        found = []
+        for finding in (detector(self.rows, self.watch, self.pairs) for detector in asked):
+            found += [finding] if finding else []
+            if finding and finding.name == NOT_FINITE:
+                break
         self.findings += found
         return found
 

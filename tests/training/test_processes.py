@@ -2,12 +2,14 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -69,8 +71,9 @@ def test_two_processes_give_the_loss_curve_of_one(script, arguments, tmp_path, f
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [{}, SHARDED])
-def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, tmp_path, more):
+@pytest.mark.parametrize(("more", "told"), [({}, "all"), ({}, "one"), (SHARDED, "all")])
+def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, tmp_path, more, told):
+    """`told`: all processes at once, or the second alone, as where a signal comes to one node before the other."""
     run = RUN | {"accumulation": 2, "steps": 60, "checkpoint_every": 1000} | more
     whole, cut = (tmp_path / "runs" / name / "pnapo-s1" for name in ("whole", "cut"))
     said, _ = start(arguments({}, run, out=whole / "manifest.json", processes=2)).communicate(timeout=300)
@@ -78,12 +81,25 @@ def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, t
     log = cut.with_name(".pnapo-s1.work") / "train_log.jsonl"
     while process.poll() is None and not (log.exists() and log.stat().st_size):
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    crew = psutil.Process(process.pid).children(recursive=True)
+    second = [child for child in crew if child.environ().get("RANK") == "1"]
+    for one in [process] if told == "all" else second:
+        one.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM and not cut.exists()
+    assert process.returncode == (128 + signal.SIGTERM if told == "all" else 1) and not cut.exists()
     assert re.match(r"error: ended by SIGTERM after step \d+ of 60; its state is saved", said.splitlines()[-1]), said
-    with pytest.raises(ProcessLookupError):  # nobody of its session is left
-        os.killpg(process.pid, 0)
+    assert not psutil.wait_procs(crew, timeout=10)[1]  # nobody is left
+    if more:
+        part = next(log.parent.glob("state-*/__1_0.distcp"))
+        kept = part.read_bytes()
+        part.write_bytes(bytes((kept[0] ^ 1,)) + kept[1:])
+        tried = tmp_path / "tried"
+        shutil.copytree(log.parent, tried / "runs" / ".pnapo-s1.work")
+        part.write_bytes(kept)
+        damaged = tried / "runs" / "pnapo-s1"
+        said, _ = start(arguments({}, run, out=damaged / "manifest.json", processes=2)).communicate(timeout=300)
+        assert "__1_0.distcp: not as it was when its state was saved; starting from step 0" in said
+        assert (damaged / "manifest.json").read_bytes() == (whole / "manifest.json").read_bytes()
     said, _ = start(arguments({}, run, out=cut / "manifest.json", processes=2)).communicate(timeout=300)
     assert "resuming at step" in said
     for name in ("manifest.json", *(f.relative_to(whole) for f in whole.rglob("*.safetensors")), "train_log.jsonl"):

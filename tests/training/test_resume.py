@@ -1,11 +1,14 @@
 import os
 import signal
+from dataclasses import replace
 
 import pytest
+import torch
 
 from pnapo.artifacts.workspace import workspace
 from pnapo.config.schema import Watch
 from pnapo.errors import Terminated
+from pnapo.training import loop
 
 from .conftest import Killed
 
@@ -55,12 +58,38 @@ def test_sigterm_ends_a_training_after_the_step_it_is_in(trained, fatal, monkeyp
         assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 
-def test_sigterm_in_the_last_step_changes_nothing(trained, fatal, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_in_the_last_step_lose_none(trained, fatal, monkeypatch, number):
     whole, ask = trained("a/run", **SETTINGS), fatal(FIRST + 15)
-    monkeypatch.setattr(type(ask), "strike", lambda self: os.kill(os.getpid(), signal.SIGTERM))
-    done = trained("b/run", embeddings=ask, **SETTINGS)
+    monkeypatch.setattr(type(ask), "strike", lambda self: os.kill(os.getpid(), number))
+    with pytest.raises(Terminated, match=f"^ended by {number.name} after step 8 of 8") as ended:
+        trained("b/run", embeddings=ask, **SETTINGS)
+    assert ended.value.status == 128 + number
+    done = trained("b/run", **SETTINGS)
+    assert "resuming at step 8" in done.lines
     for name in LASTING:
         assert (done.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+
+
+def test_a_kill_while_the_checkpoint_is_put_together_loses_no_step(trained, monkeypatch):
+    def killed(*arguments):
+        raise Killed
+
+    whole = trained("a/run", **SETTINGS)
+    with monkeypatch.context() as context, pytest.raises(Killed):
+        context.setattr(loop, "assemble", killed)
+        trained("b/run", **SETTINGS)
+    done = trained("b/run", **SETTINGS)
+    assert "resuming at step 8" in done.lines
+    for name in LASTING:
+        assert (done.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+
+
+def test_a_second_interrupt_does_not_wait(trained, fatal, monkeypatch):
+    ask = fatal(FIRST + 3)
+    monkeypatch.setattr(type(ask), "strike", lambda self: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)])
+    with pytest.raises(KeyboardInterrupt):
+        trained(embeddings=ask, **SETTINGS)
 
 
 def test_full_fine_tuning_resumes_too(trained, fatal):
@@ -103,6 +132,25 @@ def test_a_state_of_other_settings_is_not_used(trained, fatal, change):
     other = trained("run", **SETTINGS | change)
     assert any("other settings" in line for line in other.lines)
     fresh = trained("a/run", **SETTINGS | change)
+    for name in LASTING:
+        assert (other.folder / name).read_bytes() == (fresh.folder / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("what", ["pairs", "weights", "dtype"])
+def test_a_state_of_other_data_or_weights_is_not_used(trained, fatal, pairs, backbone_of, what):
+    """The gaps, the model's path and its architecture stay the same."""
+    with pytest.raises(Killed):
+        trained("run", embeddings=fatal(FIRST + 13), **SETTINGS)
+    backbone = backbone_of(dtype=torch.bfloat16 if what == "dtype" else torch.float32)
+    if what == "weights":
+        next(backbone.transformer.parameters()).data[0] += 0.5
+    changed = (
+        {"pairs": replace(pairs, made_from="swapped", x0_w=pairs.x0_l, x0_l=pairs.x0_w)} if what == "pairs" else {}
+    )
+    other = trained("run", backbone=backbone, **SETTINGS, **changed)
+    assert any("other settings, data, weights or sources" in line for line in other.lines)
+    assert any("parts that are damaged or were made from something else" in line for line in other.lines)
+    fresh = trained("a/run", backbone=backbone, **SETTINGS, **changed)
     for name in LASTING:
         assert (other.folder / name).read_bytes() == (fresh.folder / name).read_bytes(), name
 

@@ -1,6 +1,7 @@
 """Trainings that go wrong, really: each detector is caused by one, and healthy ones cause none."""
 
 import json
+import math
 
 import pytest
 
@@ -110,6 +111,60 @@ def test_stopping_before_any_weights_are_kept_makes_no_checkpoint(trained, pairs
     with pytest.raises(UserError, match=r"^step 0: half of the 10 pairs"):
         trained(watch=Watch(on_trouble="stop"))
     assert not (tmp_path / "runs" / "run").exists()
+
+
+@pytest.fixture
+def diverging(fatal, monkeypatch):
+    """Embeddings whose numbers are NaN from the n-th use on."""
+
+    def make(uses):
+        found = fatal(uses)
+        monkeypatch.setattr(
+            type(found), "strike", lambda self: [value.fill_(math.nan) for value in self._tensors.values()]
+        )
+        return found
+
+    return make
+
+
+LATE = {"loss": "sft", "steps": 16, "batch": 2}
+
+
+@pytest.mark.parametrize("trouble", ["warn", "stop"])
+def test_a_late_divergence_is_called_that_and_its_weights_are_none_to_fall_back_to(
+    trained, diverging, trouble, tmp_path
+):
+    """Of step 9, with the weights that eight steps have left: those before are good for sure."""
+    watch = Watch(window=4, on_trouble=trouble)
+    if trouble == "warn":
+        with pytest.raises(UserError, match=r"^step 9: \w+ is nan: training diverged; lower learning_rate or beta$"):
+            trained(watch=watch, embeddings=diverging(8), **LATE)
+        assert not (tmp_path / "runs" / "run").exists()
+        return
+    folder = trained(watch=watch, embeddings=diverging(8), **LATE).folder
+    assert warned(folder)["stopped"] == {"after": 8, "weights": 4}
+    assert [one["name"] for one in warned(folder)["warnings"]] == ["not_finite"]
+    assert verify_checkpoint(folder / "manifest.json") == []
+
+
+def test_a_training_that_was_warned_may_be_told_to_stop_when_it_goes_on(trained, fatal):
+    settings = {**GOOD, **TROUBLES["both_errors_grow"], "checkpoint_every": 20, "snapshots": [2]}
+    warn, stop = Watch(window=4), Watch(window=4, on_trouble="stop")
+    (first, *_) = warned(trained("a/run", watch=warn, **settings).folder)["warnings"]
+    assert first["since"] >= 2
+    with pytest.raises(Killed):
+        trained("b/run", watch=warn, embeddings=fatal(12 + 22), **settings)
+    resumed = trained("b/run", watch=stop, **settings)
+    assert warned(resumed.folder)["stopped"] == {"after": 20, "weights": 2}
+    assert "stopped after step 20; the checkpoint holds the weights of step 2" in resumed.lines
+    assert verify_checkpoint(resumed.folder / "manifest.json") == []
+    without = {**settings, "snapshots": []}
+    with pytest.raises(Killed):
+        trained("c/run", watch=warn, embeddings=fatal(12 + 22), **without)
+    with pytest.raises(
+        UserError, match=r"^step \d+: winner's error .*; to train from step 0 instead, remove .*\.run\.work$"
+    ):
+        trained("c/run", watch=stop, **without)
 
 
 def test_what_is_watched_changes_no_training(trained):

@@ -160,7 +160,8 @@ def test_a_method_is_added_as_the_page_says(new_project) -> None:
 
 def test_measurements_of_the_laboratory_can_be_asked_for(pristine) -> None:
     jobs = pristine.plan("results/lab/sd3/gradients-pnapo-s0.json")
-    assert jobs["measure_policy_gradients"] == jobs["train"] == 1 and "measure_gradients" not in jobs
+    assert jobs["measure_policy_gradients"] == jobs["train"] == 1
+    assert not {"measure_gradients", "invert_pairs"} & jobs.keys()
     assert (
         "--policy results/runs/sd3/pnapo-s0/manifest.json"
         in pristine.snakemake("--dry-run", "--printshellcmds", "--", "results/lab/sd3/gradients-pnapo-s0.json").stdout
