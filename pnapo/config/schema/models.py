@@ -52,7 +52,7 @@ class Model(Section):
 
 
 class Download(Section):
-    """What `snakemake --configfile FILE -- fetch` brings into the cache: a repository of the hub, files of one, or a web file."""
+    """What `snakemake --configfile FILE -- fetch` brings into the cache: a repository, files of one, or a file from the web."""
 
     repo: str | None = Field(None, description="The repository, owner/name.")
     url: str | None = Field(None, description="Instead of a repository: the address of one file.")
