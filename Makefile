@@ -1,4 +1,5 @@
-# `make` lists the commands. Everything happens in this folder: the environment in .venv, results in results/.
+# `make` lists the commands. The environment is made in .venv, results in results/; pip, uv and matplotlib keep their caches
+# in the home directory.
 PYTHON ?=
 CORES ?= all
 RESULTS ?= results
@@ -61,7 +62,7 @@ lab: setup ## tune and train every method and ablation, and judge the paper's cl
 	@echo "Report: $$(pwd -P)/results/report.html"
 	@echo "Claims: results/tables/claims.md, with how each was tested"
 
-test: setup ## run every test
+test: setup ## run every test (about an hour on two cores)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-fast: setup ## run the tests that take seconds
@@ -125,7 +126,7 @@ world: setup ## train the embedded world's models from nothing (an hour and a ha
 ship-world: setup ## copy a finished world's models to assets/world
 	@$(BIN)/snakemake --cores $(CORES) --quiet host reason -- ship_world
 
-clean: ## remove the environment and all caches; results stay
+clean: ## remove the environment and the caches in this folder; results stay
 	@rm -rf .venv .cache build ./*.egg-info .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "Kept: results/, and .snakemake/ which knows how they were made. To remove them: rm -r results .snakemake"

@@ -80,8 +80,16 @@ def section(kind: type[BaseModel]) -> Callable[[str], BaseModel]:
 def pick_device(name: str) -> str:
     """`auto` becomes cuda if there is a GPU, else cpu; each of several processes has a GPU of its own (`pnapo.gpus`).
 
-    Raises UserError if cuda is asked for and missing, or if there are fewer GPUs than processes.
+    The first process says on stderr which it is. Raises UserError if cuda is asked for and missing, or if there are fewer GPUs
+    than processes.
     """
+    device = _usable(name)
+    if os.environ.get("RANK", "0") == "0":
+        print(f"device: {device}", file=sys.stderr, flush=True)
+    return device
+
+
+def _usable(name: str) -> str:
     if name != "cpu":
         gpus.lease()
     import torch

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pnapo import gpus
+from pnapo.scripting import pick_device
 
 ROOT = Path(__file__).parents[1]
 HOLDER = """
@@ -90,6 +91,13 @@ def test_without_the_variable_the_driver_is_asked(holders, tmp_path):
     ]
     program.write_text("#!/bin/sh\necho 'Failed to initialize NVML'\nexit 9\n")
     assert holders(visible=None, PATH=f"{program.parent}:{os.environ['PATH']}")[1] == ""
+
+
+def test_the_log_says_once_which_device_it_is(monkeypatch, capsys):
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        assert pick_device("cpu") == "cpu"
+    assert capsys.readouterr().err == "device: cpu\n"
 
 
 def test_the_workflow_runs_as_many_jobs_with_models_as_there_are_gpus(tmp_path):

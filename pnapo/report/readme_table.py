@@ -35,8 +35,9 @@ def results_table(results: Path | str) -> str:
         title = f"{label(str(backbone))}, {testset_label(first).lower()} (n = {count})"
         grids.append(Grid(["run", *(label(m) for _, m in columns)], rows, title))
     caption = (
-        "Mean over prompts ± half of the 95 % bootstrap interval, one training seed, the same prior noises for every run. "
-        "The true utility is what this world's people really like; the rewards learned it from votes."
+        "Mean over prompts ± half of the 95 % bootstrap interval over prompts, one training seed, the same prior noises for "
+        "every run; results/tables/comparisons.md compares the runs image by image. The true utility is what this world's "
+        "people really like; the rewards learned it from votes."
     )
     return markdown(grids, caption)
 

@@ -45,7 +45,7 @@ def tuning_table(files: Iterable[Path]) -> pd.DataFrame:
 
 
 def tuning_grids(table: pd.DataFrame) -> list[Grid]:
-    """Per backbone: what was chosen, and how much it hangs on the choice."""
+    """Per backbone: what was chosen, and how much it depends on the choice."""
     grids = []
     for backbone, part in table.groupby("backbone", sort=False):
         body = []
@@ -62,5 +62,5 @@ def tuning_grids(table: pd.DataFrame) -> list[Grid]:
 
 CAPTION = (
     "What tuning chose for each run: the point of its grid, β × learning rate × steps, with the highest mean score on "
-    "validation prompts. All grids have one size. Median and worst are over the grid: how much hangs on the choice."
+    "validation prompts. All grids have one size. Median and worst are over the grid: how much depends on the choice."
 )

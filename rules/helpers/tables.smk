@@ -1,4 +1,4 @@
-# Tables, claims and the report: what each hangs on.
+# Tables, claims and the report: what each depends on.
 
 
 def judged():
@@ -27,7 +27,7 @@ def trained_gradients():
 
 
 def table_settings(metrics=CONFIG.metrics):
-    """A rule's parameter: what a table hangs on beside the scores. The order of names is that of rows and columns."""
+    """A rule's parameter: what a table depends on beside the scores. The order of names is that of rows and columns."""
     names = {
         "backbones": CONFIG.backbones,
         "runs": {name: run.seeds for name, run in CONFIG.runs.items()},
@@ -40,7 +40,7 @@ def table_settings(metrics=CONFIG.metrics):
 
 
 def claims_settings(wildcards):
-    """What the claims hang on beside scores and measurements."""
+    """What the claims depend on beside scores and measurements."""
     question = {
         "claims": CONFIG.claims and CONFIG.claims.model_dump(),
         "expected": json.loads(table_settings()(wildcards)),

@@ -56,7 +56,7 @@ def curve_scores():
 
 
 def budget_settings(wildcards):
-    """What the budget table hangs on beside the scores."""
+    """What the budget table depends on beside the scores."""
     curves = {
         name: {
             "backbones": [backbone for backbone in CONFIG.backbones if name in curves_on(backbone)],

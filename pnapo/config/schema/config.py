@@ -27,7 +27,8 @@ class Config(Section):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run; auto: cuda if there is one.")
     tracker: Literal["none", "tensorboard", "trackio", "wandb"] = Field(
         "none",
-        description="Who else is told the lines of the training logs; its package has to be installed. It changes no result.",
+        description="Experiment tracker that also receives the training log; its package has to be installed. "
+        "It changes no result.",
     )
     results: str = Field("results", description="Folder of everything that is made.")
     backbones: list[Name] = Field(min_length=1, description="Names from `models` to run.")

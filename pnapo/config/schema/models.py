@@ -52,7 +52,7 @@ class Model(Section):
 
 
 class Download(Section):
-    """What `snakemake fetch` brings into the cache: a repository of the model hub, files of one, or a file from the web."""
+    """What `snakemake --configfile FILE -- fetch` brings into the cache: a repository, files of one, or a file from the web."""
 
     repo: str | None = Field(None, description="The repository, owner/name.")
     url: str | None = Field(None, description="Instead of a repository: the address of one file.")

@@ -41,8 +41,8 @@ class Safety(Section):
         None,
         gt=0,
         le=1,
-        description="Instead of `threshold`: the share of prompts that stays, those of the lowest scores. Prompts whose score "
-        "equals one that goes go too.",
+        description="Instead of `threshold`: the share of prompts that stays, those of the lowest scores. Prompts tied "
+        "with a removed one are removed as well.",
     )
     batch: Positive = Field(256, description="Prompts scored at once.")
 
