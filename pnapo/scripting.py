@@ -80,12 +80,14 @@ def section(kind: type[BaseModel]) -> Callable[[str], BaseModel]:
 def pick_device(name: str) -> str:
     """`auto` becomes cuda if there is a GPU, else cpu; each of several processes has a GPU of its own (`pnapo.gpus`).
 
-    The first process says on stderr which it is. Raises UserError if cuda is asked for and missing, or if there are fewer GPUs
-    than processes.
+    Torch may use as many threads as `limit_threads` says. The first process says both on stderr. Raises UserError if cuda is
+    asked for and missing, or if there are fewer GPUs than processes.
     """
     device = _usable(name)
+    limit_threads()
     if os.environ.get("RANK", "0") == "0":
-        print(f"device: {device}", file=sys.stderr, flush=True)
+        count = os.environ.get("OMP_NUM_THREADS", "1")
+        print(f"device: {device}, {count} thread{'s' if count != '1' else ''}", file=sys.stderr, flush=True)
     return device
 
 

@@ -96,8 +96,9 @@ def test_without_the_variable_the_driver_is_asked(holders, tmp_path):
 def test_the_log_says_once_which_device_it_is(monkeypatch, capsys):
     for rank in ("0", "1"):
         monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
         assert pick_device("cpu") == "cpu"
-    assert capsys.readouterr().err == "device: cpu\n"
+    assert capsys.readouterr().err == "device: cpu, 1 thread\n"
 
 
 def test_the_workflow_runs_as_many_jobs_with_models_as_there_are_gpus(tmp_path):

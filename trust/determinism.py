@@ -226,9 +226,11 @@ def processes(here: Project, folder: Path) -> list[Promise]:
         f"{counted[1]} processes: losses and gradients {steps:.1e} apart, the way {way:.1e}",
         holds and counted == (1, 2),
     )
-    steps, way = trained_otherwise(here, here.fork(folder / "threads"), "--set-threads", "train=2")
+    threaded = here.fork(folder / "threads")
+    steps, way = trained_otherwise(here, threaded, "--set-threads", "train=2")
     figure = f"losses and gradients {steps:.1e} apart, the way {way:.1e}"
-    return [one, Promise(f"So do two threads: {bounds}", figure, steps <= LOSS and way <= WEIGHT)]
+    told = "device: cpu, 2 threads" in log_of(threaded)
+    return [one, Promise(f"So do two threads: {bounds}", figure, told and steps <= LOSS and way <= WEIGHT)]
 
 
 def trained_otherwise(here: Project, other: Project, *options: str) -> tuple[float, float]:
@@ -253,11 +255,14 @@ def trained_otherwise(here: Project, other: Project, *options: str) -> tuple[flo
 
 def trained_by(project: Project) -> int:
     """How many processes made the checkpoint, as its log says."""
-    said = (project.folder / "results" / "logs" / "train" / f"{Path(CHECKPOINT).relative_to('runs')}.log").read_text(
-        "utf-8"
-    )
-    crew = re.search(r"^(\d+) processes, each making ", said, re.MULTILINE)
+    crew = re.search(r"^(\d+) processes, each making ", log_of(project), re.MULTILINE)
     return int(crew[1]) if crew else 1
+
+
+def log_of(project: Project) -> str:
+    """The log of the checkpoint's training."""
+    place = Path(CHECKPOINT).relative_to("runs")
+    return (project.folder / "results" / "logs" / "train" / f"{place}.log").read_text("utf-8")
 
 
 def pair_set(project: Project) -> Path:

@@ -27,7 +27,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.pairs.store import PairSet
     from pnapo.training.reference import make_visit
 
-    scripting.limit_threads()
     make_visit(
         load_backbone(arguments.model, {"transformer"}, scripting.pick_device(arguments.device)),
         PairSet.open(arguments.pairs),

@@ -18,7 +18,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.backbones import load_backbone
     from pnapo.pairs.images import decode_shard
 
-    scripting.limit_threads()
     backbone = load_backbone(args.model, {"vae"}, scripting.pick_device(args.device))
     decode_shard(backbone, args.shard, args.out, lambda line: print(line, flush=True))
 

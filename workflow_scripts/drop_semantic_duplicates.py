@@ -20,7 +20,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.artifacts import read_table, write_table
     from pnapo.prompts.semantic import remove_semantic_duplicates
 
-    scripting.limit_threads()
     table = read_table(args.prompts, ["prompt_id", "prompt"])
     device = scripting.pick_device(args.device)
     kept, removed = remove_semantic_duplicates(table, args.settings, device, args.embeddings)

@@ -22,7 +22,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.backbones import load_backbone
     from pnapo.pairs.dataset import encode_shard
 
-    scripting.limit_threads()
     encode_shard(
         load_backbone(args.model, {"vae"}, scripting.pick_device(args.device)),
         read_table(args.pairs, ["prompt_id", "file", "row"]),

@@ -20,8 +20,6 @@ def main(argv: list[str] | None = None) -> None:
 
     given = args.settings.kind == "column"
     table = read_table(args.prompts, ["prompt_id", "prompt", *(["score"] if given else [])])
-    if not given:
-        scripting.limit_threads()
     device = "cpu" if given else scripting.pick_device(args.device)  # no model, no torch
     kept, removed = remove_unsafe(table, args.settings, device)
     write_table(args.removed, removed)

@@ -24,7 +24,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.benchmarks.generation import generate_images
     from pnapo.pairs.embeddings import read_embeddings
 
-    scripting.limit_threads()
     backbone = load_backbone(args.model, {"transformer", "vae"}, scripting.pick_device(args.device))
     if args.policy:
         settings = read_manifest(args.policy, "checkpoint")["settings"]

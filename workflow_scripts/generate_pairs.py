@@ -23,7 +23,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.pairs.embeddings import read_embeddings
     from pnapo.pairs.generate import generate_shard
 
-    scripting.limit_threads()
     generate_shard(
         load_backbone(args.model, {"transformer"}, scripting.pick_device(args.device)),
         read_table(args.prompts, ["prompt_id", "prompt"]),

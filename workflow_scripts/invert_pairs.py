@@ -21,7 +21,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.pairs.embeddings import read_embeddings
     from pnapo.pairs.invert import invert_shard
 
-    scripting.limit_threads()
     invert_shard(
         load_backbone(args.model, {"transformer"}, scripting.pick_device(args.device)),
         args.shard,

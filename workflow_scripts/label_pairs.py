@@ -22,7 +22,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.pairs.labels import label, score_samples
     from pnapo.rewards import load_reward
 
-    scripting.limit_threads()
     images = images_of(args.pairs, args.images)
     prompts = read_table(args.prompts, ["prompt_id", "prompt"])
     scorer = load_reward(args.reward, scripting.pick_device(args.device))

@@ -25,7 +25,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.pairs.embeddings import read_embeddings
     from pnapo.pairs.store import PairSet
 
-    scripting.limit_threads()
     table = measure_geometry(
         load_backbone(args.model, {"transformer"}, scripting.pick_device(args.device)),
         PairSet.open(args.pairs),

@@ -32,7 +32,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.pairs.embeddings import read_embeddings
     from pnapo.pairs.preferences import load_pairs
 
-    scripting.limit_threads()
     backbone = load_backbone(args.model, {"transformer"}, scripting.pick_device(args.device))
     embeddings, found = read_embeddings(args.embeddings), {}
     for name, path in PATHS.items():

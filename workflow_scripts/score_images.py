@@ -21,8 +21,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.benchmarks.scoring import score_images
 
     networks = args.metric.kind == "reward" or args.metric.detector == "mask2former"
-    if networks:
-        scripting.limit_threads()
     testset = read_table(args.testset, ["prompt_id", "prompt", "geneval", "scene"])
     device = scripting.pick_device(args.device) if networks else "cpu"
     write_table(args.out, score_images(Images(args.images), testset, args.metric, args.reward, device, args.testset))

@@ -22,7 +22,6 @@ def main(argv: list[str] | None = None) -> None:
     from pnapo.pairs.embeddings import read_embeddings
     from pnapo.pairs.truncate import truncate_shard
 
-    scripting.limit_threads()
     truncate_shard(
         load_backbone(args.model, {"transformer"}, scripting.pick_device(args.device)),
         args.shard,

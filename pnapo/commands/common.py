@@ -60,7 +60,6 @@ def run_models(args: argparse.Namespace, config: Any) -> str:
         os.environ.setdefault(name, value)
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     os.environ.setdefault("OMP_NUM_THREADS", str(count))
-    scripting.limit_threads()
     return scripting.pick_device(args.device or config.device)
 
 
