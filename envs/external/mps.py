@@ -24,7 +24,7 @@ def load(settings):
 
     device = settings["device"]
     processor = CLIPImageProcessor.from_pretrained(settings["model"])
-    tokenizer = AutoTokenizer.from_pretrained(settings["model"])
+    tokenizer = AutoTokenizer.from_pretrained(settings["model"], trust_remote_code=False)
     state = load_file(settings["checkpoint"])
     network = CLIPModel.__new__(CLIPModel)  # its own __init__ reads CLIP's weights first
     torch.nn.Module.__init__(network)

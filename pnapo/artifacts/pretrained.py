@@ -26,6 +26,7 @@ def reason(error: Exception) -> str:
 
 def guarded(load: Callable[[], Any], what: str) -> Any:
     """Call a library's loader; whatever it raises (no two agree on what) becomes one line that names `what`."""
+    _ask_nothing()
     try:
         return load()
     except UserError:
@@ -33,7 +34,16 @@ def guarded(load: Callable[[], Any], what: str) -> Any:
     except Exception as error:
         raise_refused(error, what)
         _require_readable(Path(what))
+        if "trust_remote_code" in str(error):
+            raise UserError(f"{what}: asks to run code of its own, which is never done; take another folder") from error
         raise UserError(f"{what}: cannot be loaded ({reason(error)})") from error
+
+
+def _ask_nothing() -> None:
+    """With no time for an answer, transformers refuses a folder's own code where it would ask on the terminal."""
+    from transformers import dynamic_module_utils
+
+    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
 
 
 def _require_readable(folder: Path) -> None:

@@ -51,18 +51,26 @@ def load_backbone(model: Model, parts: set[str] = frozenset({"transformer"}), de
 
 
 def _component(folder: Path, name: str, listed: Any) -> type:
-    """The class of a pipeline's part. A folder names any module that is there to import, so only two libraries count."""
+    """The class of a pipeline's part.
+
+    A folder names any module that is there to import, so only two libraries count, and of them only models and tokenizers
+    themselves: an "auto" class or a pipeline would look for code in the folder.
+    """
     import diffusers
     import transformers
 
     library, class_name = listed if isinstance(listed, list) and len(listed) == 2 else (None, None)
     if class_name is None:
         raise UserError(f"{folder}: the pipeline has no {name}")
-    known = {"diffusers": diffusers, "transformers": transformers}.get(library)
-    found = getattr(known, class_name, None) if isinstance(class_name, str) else None
-    if not (isinstance(found, type) and hasattr(found, "from_pretrained")):
+    known = {
+        "diffusers": (diffusers, diffusers.ModelMixin),
+        "transformers": (transformers, (transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase)),
+    }
+    module, kinds = known.get(library, (None, ()))
+    found = getattr(module, class_name, None) if isinstance(class_name, str) else None
+    if not (isinstance(found, type) and issubclass(found, kinds)):
         raise UserError(
-            f"{folder}: its {name} is {library}.{class_name}, which is no part of diffusers or transformers"
+            f"{folder}: its {name} is {library}.{class_name}, no model or tokenizer of diffusers or transformers"
         )
     return found
 

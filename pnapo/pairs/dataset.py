@@ -6,6 +6,7 @@ pair set's prompt ids are then those of pairs, `prompt_id`, `prompt_id-1`, … (
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from PIL import Image, ImageOps
 
 from pnapo.artifacts import prompt_id, prompt_of, read_table
 from pnapo.artifacts.images import BROKEN, decode_upright, why_broken
+from pnapo.artifacts.parts import parts_of
 from pnapo.backbones import Backbone
 from pnapo.config.schema import Dataset, Pairs
 from pnapo.errors import UserError
 from pnapo.pairs.generate import digest_of
-from pnapo.pairs.shards import Shard, asked_of, part_of, slice_of, write_shard
+from pnapo.pairs.shards import Shard, asked_of, part_of, shard_writer, slice_of, whole_prompts
 
 AT_ONCE = 16  # rows whose images are read at once
 
@@ -88,29 +90,28 @@ def encode_shard(
 ) -> None:
     """Encode shard number `shard` of `settings.shards` of the pairs (`read_pairs`) into latents; write the manifest `out`.
 
-    x0 = (mode of the VAE's posterior − shift)·scale, as the latents of all pair sets are. Raises UserError that names file
-    and row of an image that cannot be read.
+    x0 = (mode of the VAE's posterior − shift)·scale, as the latents of all pair sets are. A killed job goes on where it was.
+    Raises UserError that names file and row of an image that cannot be read.
     """
     ids = list(pairs["prompt_id"])
     rows = slice_of(len(ids), shard, settings.shards)
     chosen, batch = pairs.iloc[rows.start : rows.stop], settings.batch
-    latents, waiting, count = [], [], 2 * len(rows)
+    images, read = iter(()), 0
 
-    def encode() -> None:
-        filled = np.stack(waiting + waiting[:1] * (batch - len(waiting)))  # so that none hangs on its neighbours
+    def encode(places: list[tuple[str, Any]]) -> torch.Tensor:
+        pictures = [_picture(*place, backbone.resolution) for place in places]
+        filled = np.stack(pictures + pictures[:1] * (batch - len(pictures)))  # so that none hangs on its neighbours
         pixels = torch.from_numpy(filled).permute(0, 3, 1, 2).float() / 127.5 - 1
-        latents.append(backbone.encode_images(pixels)[: len(waiting)].float().cpu())
-        waiting.clear()
+        return backbone.encode_images(pixels)[: len(pictures)].float().cpu()
 
-    for number, (place, value) in enumerate(_images(chosen, dataset.images)):
-        try:
-            waiting.append(picture(value, backbone.resolution))
-        except BROKEN as error:
-            raise UserError(f"{place}: not a readable image ({why_broken(error)})") from None
-        if len(waiting) == batch or number + 1 == count:
-            encode()
-            log(f"shard {shard + 1}/{settings.shards}: {number + 1}/{count} images")
-    latent = torch.cat(latents).view(len(rows), 2, *backbone.latent_shape)
+    def make(part: range) -> dict[str, torch.Tensor]:
+        nonlocal images, read
+        if part.start != read or not read:  # the parts before are kept ones: their row groups are passed over
+            images = islice(_images(chosen[part.start // 2 :], dataset.images), part.start % 2, None)
+        read = part.stop
+        batches = (min(batch, part.stop - start) for start in range(part.start, part.stop, batch))
+        return {"latent": torch.cat([encode(list(islice(images, size))) for size in batches])}
+
     made_with = {
         "samples": 2,
         "batch": batch,
@@ -120,8 +121,25 @@ def encode_shard(
         "latent_shape": list(backbone.latent_shape),
         **asked_of(dataset),
     }
-    owned = ids[rows.start : rows.stop]
-    write_shard(out, Shard.without_noise(owned, latent), made_with, part=part_of(ids, rows))
+    owned, shape = ids[rows.start : rows.stop], (2, *backbone.latent_shape)
+    made_from = [made_with, backbone.resolution, owned, chosen["row"].tolist(), _stamps(chosen["file"])]
+    about, told = {"noise": False, "part": part_of(ids, rows)}, f"shard {shard + 1}/{settings.shards}: images"
+    with parts_of(out, made_from, __file__, log) as parts, shard_writer(out, owned, shape, made_with, **about) as put:
+        for some, found in whole_prompts(parts.each(2 * len(owned), batch, make, told), 2):
+            put(some.start, Shard.without_noise(owned[some.start : some.stop], found["latent"]))
+
+
+def _stamps(files: pd.Series) -> list[list]:
+    """Which files these are, by what tells cheaply of a change: they may be large, and a shard needs little of them."""
+    found = [(file, Path(file).stat()) for file in files.unique()]
+    return [[file, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for file, stat in found]
+
+
+def _picture(place: str, value: Any, resolution: int) -> np.ndarray:
+    try:
+        return picture(value, resolution)
+    except BROKEN as error:
+        raise UserError(f"{place}: not a readable image ({why_broken(error)})") from None
 
 
 def _images(pairs: pd.DataFrame, columns: list[str]) -> Iterator[tuple[str, Any]]:

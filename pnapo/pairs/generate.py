@@ -20,7 +20,7 @@ from pnapo.errors import UserError
 from pnapo.flow.random import prior_noise
 from pnapo.pairs.embeddings import Embeddings
 from pnapo.pairs.sampler import sample
-from pnapo.pairs.shards import SAMPLE_SETTINGS, Shard, part_of, shard_writer, slice_of
+from pnapo.pairs.shards import SAMPLE_SETTINGS, Shard, part_of, shard_writer, slice_of, whole_prompts
 
 
 def noises(seed: int, prompt_ids: list[str], samples: int, shape: tuple[int, ...]) -> torch.Tensor:
@@ -97,17 +97,12 @@ def generate_shard(
             raise UserError(f"{out}: the model made a latent that is not finite for prompts {some} …")
         return {"latent": found}
 
-    told, first, begun = f"shard {shard + 1}/{settings.shards}: samples", 0, torch.empty(0, *shape)
+    told = f"shard {shard + 1}/{settings.shards}: samples"
     about = {"seed": settings.seed, "part": part_of(listed, whole)}
     with (
         parts_of(out, made_from, __file__, log) as parts,
         shard_writer(out, ids, (count, *shape), made_with, **about) as put,
     ):
-        for _, part in parts.each(len(ids) * count, settings.batch, make, told):
-            begun = torch.cat([begun, part["latent"]])
-            complete = len(begun) // count  # prompts of which all samples are there
-            if complete:
-                some, rows = ids[first : first + complete], begun[: complete * count]
-                noise = noises(settings.seed, some, count, shape)
-                put(first, Shard(some, noise, rows.view(complete, count, *shape)))
-            first, begun = first + complete, begun[complete * count :]
+        for rows, found in whole_prompts(parts.each(len(ids) * count, settings.batch, make, told), count):
+            some = ids[rows.start : rows.stop]
+            put(rows.start, Shard(some, noises(settings.seed, some, count, shape), found["latent"]))

@@ -22,6 +22,8 @@ from pnapo.pairs.store import collect
 from pnapo.pairs.verify import problems_of
 from pnapo.refusals import raise_refused
 
+TEXTS = ("prompt_id", "prompt", "made_with")  # columns that have a text in each row
+
 
 def data_files(folder: Path | str) -> list[Path]:
     """The data files of an exported pair set, in order; none if the folder holds none."""
@@ -39,8 +41,8 @@ def import_pairs(folder: Path | str, out: Path, log: Callable[[str], None] = pri
         raise UserError(f"{out}: holds {out / 'manifest.json'} already; name an empty folder")
     if not files:
         raise UserError(f"{folder}: holds no exported pair set (no data/*.parquet)")
-    needed = dict.fromkeys(["prompt_id", "prompt", "made_with", *_small(files[0])])
-    tables = [read_table(file, list(needed)) for file in files]
+    needed = dict.fromkeys([*TEXTS, *_small(files[0])])
+    tables = [_read(file, list(needed)) for file in files]
     table = pd.concat(tables, ignore_index=True)
     if table["made_with"].nunique() != 1:
         raise UserError(f"{folder}: its rows were made with different settings; import each by itself")
@@ -49,6 +51,10 @@ def import_pairs(folder: Path | str, out: Path, log: Callable[[str], None] = pri
     if strange:
         raise UserError(f"{folder}: {strange[0]!r} is no name of a reward")
     settings, ids = made_with["pairs"], list(table["prompt_id"])
+    scores = [f"{name}_{k}" for name in _rewards(table) for k in range(settings["samples"])]
+    missing = [column for column in scores if column not in table]
+    if missing:
+        raise UserError(f"{files[0]}: no column {missing[0]!r} of its labels; export the pair set again")
     shape, seed = (settings["samples"], *settings["latent_shape"]), settings.get("seed")
     shards, first = [], 0
     for number, file in enumerate(files):
@@ -79,12 +85,23 @@ def verify_export(path: Path) -> list[str]:
     for file in data_files(path.parent):
         if any(line.startswith(f"{file}: ") for line in problems):
             continue
-        made_with = _settings(read_table(file, ["made_with"])["made_with"][0], file)
+        made_with = _settings(_read(file, TEXTS)["made_with"][0], file)
         settings = made_with["pairs"]
         shape = (settings["samples"], *settings["latent_shape"])
         for _, shard in _shards(file, shape, "noise_0" in _names(file)):
             problems += problems_of(shard, settings, file)
     return problems
+
+
+def _read(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Columns of a data file, `TEXTS` among them. Raises UserError if it has no rows, or one without a text there."""
+    table = read_table(file, list(columns))
+    if table.empty:
+        raise UserError(f"{file}: holds no rows; delete it, or export the pair set again")
+    for column in TEXTS:
+        if not all(isinstance(value, str) for value in table[column]):
+            raise UserError(f"{file}: a row has no text in column {column!r}; export the pair set again")
+    return table
 
 
 def _names(file: Path) -> list[str]:
@@ -111,8 +128,10 @@ def _settings(text: str, origin: Path | str) -> dict[str, Any]:
     try:
         found = json.loads(text)
         asked_by(found["pairs"])
-        batch = found[IMAGES]["batch"]
-        if {"samples", "latent_shape", "family"} <= found["pairs"].keys() and type(batch) is int and batch > 0:
+        pairs, shape = found["pairs"], found["pairs"]["latent_shape"]
+        counts = [found[IMAGES]["batch"], pairs["samples"], *shape]
+        known = isinstance(pairs["family"], str) and isinstance(shape, list) and len(shape) == 3
+        if known and all(type(count) is int and count > 0 for count in counts):
             return found
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
@@ -153,6 +172,8 @@ def _tensor(column: pa.ChunkedArray, shape: Sequence[int], what: str) -> torch.T
     values = column.combine_chunks()
     values = values.storage if isinstance(values, pa.ExtensionArray) else values
     for size in shape:
+        if not hasattr(values, "value_lengths"):
+            raise UserError(f"{what}: not arrays of shape {list(shape)}")
         lengths = values.value_lengths()
         if values.null_count or (lengths.unique().to_pylist() or [size]) != [size]:
             raise UserError(f"{what}: not arrays of shape {list(shape)}")

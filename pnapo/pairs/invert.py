@@ -16,7 +16,7 @@ from pnapo.flow.inversion import invert
 from pnapo.pairs.embeddings import Embeddings
 from pnapo.pairs.generate import digest_of
 from pnapo.pairs.sampler import fixed_batches, make_scheduler
-from pnapo.pairs.shards import Shard, open_shard, read_shard_manifest, write_shard
+from pnapo.pairs.shards import Shard, open_shard, read_shard_manifest, shard_writer, whole_prompts
 
 
 @torch.no_grad()
@@ -65,7 +65,6 @@ def invert_shard(
     owners = [prompt_id for prompt_id in source.prompt_ids for _ in range(samples)]
     guidance, weights = manifest["settings"]["guidance"], digest_of(backbone.transformer.state_dict())
     latents = source.latent.flatten(0, 1)
-    noise = torch.empty_like(latents)
 
     def make(rows: range) -> dict[str, torch.Tensor]:
         own = slice(rows.start, rows.stop)
@@ -76,12 +75,13 @@ def invert_shard(
 
     made_from = [manifest, settings.model_dump(), dict(backbone.scheduler_config), weights]
     made_from += [digest_of(embeddings.rows(owners[:1]))]
-    with parts_of(out, made_from, __file__, log) as parts:
-        for rows, part in parts.each(len(latents), settings.batch, make, "inverted latents"):
-            noise[rows.start : rows.stop] = part["noise"]
-        made_with = {**manifest["settings"], "inversion": settings.model_dump(exclude={"batch"})}
-        made_with.setdefault(
-            "weights", weights
-        )  # images from elsewhere: here a model of ours has its first part in them
-        inverted = Shard(source.prompt_ids, noise.view_as(source.latent), source.latent)
-        write_shard(out, inverted, made_with, made_with.get("seed"), manifest["part"])
+    made_with = {**manifest["settings"], "inversion": settings.model_dump(exclude={"batch"})}
+    made_with.setdefault("weights", weights)  # images from elsewhere: here a model of ours has its first part in them
+    ids, shape = source.prompt_ids, source.latent.shape[1:]
+    with (
+        parts_of(out, made_from, __file__, log) as parts,
+        shard_writer(out, ids, shape, made_with, seed=made_with.get("seed"), part=manifest["part"]) as put,
+    ):
+        for rows, found in whole_prompts(parts.each(len(latents), settings.batch, make, "inverted latents"), samples):
+            own = slice(rows.start, rows.stop)
+            put(rows.start, Shard(ids[own], found["noise"], source.latent[own]))

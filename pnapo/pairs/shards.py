@@ -7,7 +7,7 @@ which part of a prompt list this is.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +96,28 @@ def shard_writer(
     with tensor_writer(manifest.with_suffix(".safetensors"), layout, _metadata(prompt_ids, seed)) as put:
         yield lambda row, shard: [put(name, row, getattr(shard, name)) for name in names]
     _write_manifest(manifest, prompt_ids, shape, settings, part)
+
+
+def whole_prompts(
+    parts: Iterable[tuple[range, Mapping[str, torch.Tensor]]], samples: int
+) -> Iterator[tuple[range, dict[str, torch.Tensor]]]:
+    """Parts of samples (tensors [k, C, h, w]) in order, put together to prompts: their rows, and tensors [n, samples, C, h, w].
+
+    What is held does not grow with their number: a part, and the samples of a prompt that the one before did not complete.
+    """
+    begun: dict[str, torch.Tensor] = {}
+    first = 0
+    for _, part in parts:
+        found = {name: torch.cat([begun[name], value]) if begun else value for name, value in part.items()}
+        complete = min(map(len, found.values())) // samples
+        begun = {name: value[complete * samples :] for name, value in found.items()}
+        if complete:
+            whole = {name: value[: complete * samples] for name, value in found.items()}
+            yield (
+                range(first, first + complete),
+                {name: value.unflatten(0, (complete, samples)) for name, value in whole.items()},
+            )
+        first += complete
 
 
 def write_shard(

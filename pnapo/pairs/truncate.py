@@ -16,7 +16,7 @@ from pnapo.flow.truncation import roll_out, stop_time
 from pnapo.pairs.embeddings import Embeddings
 from pnapo.pairs.generate import digest_of
 from pnapo.pairs.sampler import fixed_batches, make_scheduler
-from pnapo.pairs.shards import Shard, open_shard, read_shard_manifest, write_shard
+from pnapo.pairs.shards import Shard, open_shard, read_shard_manifest, shard_writer, whole_prompts
 
 
 @torch.no_grad()
@@ -65,9 +65,9 @@ def truncate_shard(
     Raises UserError if `shard` is damaged, or if what is found is not finite.
     """
     source, manifest = open_shard(shard), read_shard_manifest(shard)
-    owners = [prompt_id for prompt_id in source.prompt_ids for _ in range(source.noise.shape[1])]
+    ids, shape = source.prompt_ids, source.noise.shape[1:]
+    owners = [prompt_id for prompt_id in ids for _ in range(shape[0])]
     start, guidance = source.noise.flatten(0, 1), manifest["settings"]["guidance"]
-    found = {"image": torch.empty_like(start), "noise": torch.empty_like(start)}
 
     def make(rows: range) -> dict[str, torch.Tensor]:
         own = slice(rows.start, rows.stop)
@@ -78,10 +78,10 @@ def truncate_shard(
 
     made_from = [manifest, settings.model_dump(), seed, dict(backbone.scheduler_config)]
     made_from += [digest_of(backbone.transformer.state_dict()), digest_of(embeddings.rows(owners[:1]))]
-    with parts_of(out, made_from, __file__, log) as parts:
-        for rows, part in parts.each(len(start), settings.batch, make, "rolled out noises"):
-            for name, value in part.items():
-                found[name][rows.start : rows.stop] = value
-        images, noises = (found[name].view_as(source.noise) for name in ("image", "noise"))
-        made_with = {**manifest["settings"], "truncation": {**settings.model_dump(exclude={"batch"}), "seed": seed}}
-        write_shard(out, Shard(source.prompt_ids, noises, images), made_with, made_with["seed"], manifest["part"])
+    made_with = {**manifest["settings"], "truncation": {**settings.model_dump(exclude={"batch"}), "seed": seed}}
+    with (
+        parts_of(out, made_from, __file__, log) as parts,
+        shard_writer(out, ids, shape, made_with, seed=made_with["seed"], part=manifest["part"]) as put,
+    ):
+        for rows, found in whole_prompts(parts.each(len(start), settings.batch, make, "rolled out noises"), shape[0]):
+            put(rows.start, Shard(ids[rows.start : rows.stop], found["noise"], found["image"]))

@@ -25,6 +25,7 @@ from pnapo.errors import UserError
 from pnapo.processes import die_with_parent
 from pnapo.refusals import ending
 from pnapo.rewards.base import Scorer
+from pnapo.text import one_line, presentable, redacted
 
 PROTOCOL = 1
 PATIENCE = 10  # seconds that a program has to end after its last question
@@ -59,6 +60,8 @@ class Program:
         if found.get("protocol") != PROTOCOL:
             raise UserError(f"{self.name}: speaks protocol {found.get('protocol')!r}, this is {PROTOCOL}")
         self.versions = found.get("versions", {})
+        if not isinstance(self.versions, dict):
+            raise UserError(f'{self.name}: "versions" is {self.versions!r}, not an object of names and versions')
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """The program's answer. Raises UserError if it ends, or answers something else than a JSON object."""
@@ -81,10 +84,14 @@ class Program:
         return answer
 
     def _fail(self, what: str) -> None:
-        """What the program wrote for people goes to our log, the last line of it into the message."""
-        words = (self.folder / "stderr").read_text("utf-8", "replace")
-        sys.stderr.write(words)
-        last = next((line.strip() for line in reversed(words.splitlines()) if line.strip()), "")
+        """What the program wrote for people goes to our log, the last line of it into the message.
+
+        It knows our environment, so without secrets; and what a terminal would obey is spelt out.
+        """
+        words = redacted((self.folder / "stderr").read_text("utf-8", "replace"))
+        lines = [one_line(line.rstrip()) for line in words.splitlines()]
+        sys.stderr.writelines(f"{line}\n" for line in lines)
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         raise UserError(f"{self.name}: {what}{f' ({last[:200]})' if last else ''}") from None
 
 
@@ -126,7 +133,7 @@ class External(Scorer):
         settings = {"model": reward.model, "checkpoint": reward.checkpoint, "device": device}
         self.program = Program([reward.python or sys.executable, reward.program], settings)
         versions = ", ".join(f"{name} {version}" for name, version in self.program.versions.items())
-        print(f"external reward: {reward.program}{f' with {versions}' if versions else ''}", flush=True)
+        print(presentable(f"external reward: {reward.program}{f' with {versions}' if versions else ''}"), flush=True)
         self.display_scale, self.batch = reward.scale, reward.batch
 
     def prepare(self, image: np.ndarray) -> torch.Tensor:

@@ -49,7 +49,7 @@ class OpenCLIP:
             load_into(network, read_state_dict(state), state)
         self.network = network.float().eval().requires_grad_(False).to(device)
         self.transform = transform
-        self.tokenizer = guarded(lambda: open_clip.get_tokenizer(model), f"tokenizer of {model}")
+        self.tokenizer = guarded(lambda: _tokenizer(open_clip, model), f"tokenizer of {model}")
         self.device = device
         size = network.visual.image_size
         self.image_size = size[0] if isinstance(size, (tuple, list)) else size
@@ -72,6 +72,14 @@ class OpenCLIP:
     def prepare(self, image: np.ndarray) -> torch.Tensor:
         """The network's pixels [3, S, S] of a uint8 image [H, W, 3], through the model's own transform."""
         return self.transform(Image.fromarray(image))
+
+
+def _tokenizer(open_clip, model: str):
+    """The model's tokenizer. A folder's settings for it may ask that its own code be run; that is never granted."""
+    config = open_clip.get_model_config(model) or {}
+    if config.get("text_cfg", {}).get("hf_tokenizer_name"):
+        return open_clip.get_tokenizer(model, trust_remote_code=False)
+    return open_clip.get_tokenizer(model)
 
 
 def _untrained(open_clip, model: str):

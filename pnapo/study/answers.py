@@ -47,13 +47,12 @@ def read_key(path: Path | str) -> Key:
     try:
         key = Key(found["study"], found["settings"]["runs"], [(pair["left"], pair["right"]) for pair in found["pairs"]])
         page, recorded = Path(path).with_name(found["page"]["name"]), found["page"]["sha256"]
-    except (KeyError, TypeError):
-        raise UserError(f"{path}: not the key of a study; {advice}") from None
-    if (
-        found.get("kind") != KEY_KIND
-        or not key.sides
-        or not {run for pair in key.sides for run in pair} <= set(key.runs)
-    ):
+        good = found["kind"] == KEY_KIND and key.sides and isinstance(key.runs, list)
+        good = good and {run for pair in key.sides for run in pair} <= set(key.runs)
+        good = good and all(isinstance(text, str) for text in [key.study, recorded, *key.runs])
+    except (KeyError, TypeError, ValueError):  # a page of another folder has no name
+        good = False
+    if not good:
         raise UserError(f"{path}: not the key of a study; {advice}")
     if page.is_file() and sha256(page) != recorded:
         raise UserError(f"{page}: not the page of {path}; put the one back that people were given, or take it away")

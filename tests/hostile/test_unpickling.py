@@ -1,6 +1,7 @@
 """No file makes this program run code: pickles in every place where weights are read, and what libraries read for us."""
 
 import ast
+import json
 import os
 import pickle
 import runpy
@@ -129,6 +130,64 @@ def test_a_pipeline_names_no_module_to_import(tmp_path: Path, monkeypatch: pytes
             load_backbone(CONFIG.models["sd3"].model_copy(update={"path": str(model)}), {"vae"})
 
 
+def merge(path: Path, content: dict) -> None:
+    """Add to a JSON file, one level deep into what is there."""
+    found = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    for name, value in content.items():
+        found[name] = {**found.get(name, {}), **value} if isinstance(value, dict) else value
+    path.write_text(json.dumps(found), "utf-8")
+
+
+OWN = {"auto_map": {"AutoTokenizer": ["own.Own", None]}}
+ASKING = {  # how a folder asks for its own code: the files that say so, and whether it can be loaded without
+    "settings": ("clip", {"tokenizer_config.json": OWN}, {"tokenizer_kwargs": {"trust_remote_code": True}}, True),
+    "tokenizer": ("clip", {"tokenizer_config.json": OWN | {"tokenizer_class": "Own"}}, {}, False),
+    "processor": ("pickscore", {"tokenizer_config.json": OWN | {"tokenizer_class": "Own"}}, None, True),
+    "text model": (
+        "clip",
+        {"config.json": {"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}},
+        {"hf_model_name": "folder"},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ASKING)
+def test_no_code_beside_weights_runs_nor_does_a_folder_ask(case: str, tmp_path: Path, monkeypatch) -> None:
+    name, files, settings, loads = ASKING[case]
+    folder, made = tmp_path / "folder", tmp_path / "code has run"
+    shutil.copytree(ROOT / "assets/world" / name, folder)
+    (folder / "own.py").write_text(f"import os\nos.mkdir({str(made)!r})\nclass Own: pass\n")
+    for file, content in files.items():
+        merge(folder / file, content)
+    if settings is not None:
+        own = json.loads((folder / "open_clip_config.json").read_text("utf-8"))["model_cfg"]["text_cfg"]
+        merge(folder / "open_clip_config.json", {"model_cfg": {"text_cfg": own | settings}})
+    asked: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda question="": asked.append(question) or "y")
+    monkeypatch.chdir(tmp_path)
+    try:
+        reward(name, model=f"local-dir:{folder}" if name == "clip" else str(folder))()
+        assert loads
+    except UserError as error:
+        assert not loads and "asks to run code of its own, which is never done" in str(error)
+    assert (asked, made.exists()) == ([], False)
+
+
+@pytest.mark.parametrize(
+    "named", [["diffusers", "DiffusionPipeline"], ["diffusers", "AutoModel"], ["transformers", "AutoModel"]]
+)
+def test_a_part_of_a_pipeline_brings_no_code(named: list[str], tmp_path: Path) -> None:
+    model, made = tmp_path / "model", tmp_path / "code has run"
+    shutil.copytree(ROOT / "assets/world/sd3", model)
+    merge(model / "model_index.json", {"vae": named})
+    (model / "vae" / "own.py").write_text(f"import os\nos.mkdir({str(made)!r})\n")
+    merge(model / "vae" / "model_index.json", {"_class_name": ["own", "Own"]})
+    with pytest.raises(UserError, match=rf"its vae is {'.'.join(named)}, no model or tokenizer of"):
+        load_backbone(CONFIG.models["sd3"].model_copy(update={"path": str(model)}), {"vae"})
+    assert not made.exists()
+
+
 def test_the_converter_loads_no_program(tmp_path: Path) -> None:
     torch.jit.script(torch.nn.Linear(1, 1)).save(str(tmp_path / "a.pt"))
     convert = runpy.run_path(str(ROOT / "envs/external/convert.py"))["convert"]
@@ -157,7 +216,9 @@ def dangers(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
             name, given = ast.unparse(node.func), {k.arg: ast.unparse(k.value) for k in node.keywords}
-            bad = name in FORBIDDEN or given.get("shell") == "True" or "trust_remote_code" in given
+            bad = (
+                name in FORBIDDEN or given.get("shell") == "True" or given.get("trust_remote_code", "False") != "False"
+            )
             bad |= name.endswith((".extract", ".extractall"))  # of an archive; to read a checksum is no harm
             bad |= name.endswith("torch.load") and given.get("weights_only") != "True"
             bad |= name == "yaml.load" and ast.unparse(node.args[1]) != "_Loader"
@@ -174,6 +235,7 @@ def test_no_source_runs_what_it_reads() -> None:
         "zipfile.ZipFile(p).extractall(folder)",
         "yaml.load(f, yaml.Loader)",
         "run(c, shell=True)",
+        "AutoModel.from_pretrained(p, trust_remote_code=trusted)",
     ]
     assert all(dangers(source) for source in bad)
     sources = [*(ROOT / "pnapo").rglob("*.py"), *(ROOT / "workflow_scripts").glob("*.py")]

@@ -19,6 +19,24 @@ def decoded(world, made, tmp_path_factory):
 
 
 @pytest.fixture
+def written(monkeypatch):
+    """How many prompts were handed over at once to be written into shards: none is in memory as a whole."""
+    from contextlib import contextmanager
+
+    from pnapo.pairs import shards
+
+    sizes, own = [], shards.tensor_writer
+
+    @contextmanager
+    def writer(*asked):
+        with own(*asked) as put:
+            yield lambda name, row, part: [sizes.append(len(part)) if name == "latent" else None, put(name, row, part)]
+
+    monkeypatch.setattr(shards, "tensor_writer", writer)
+    return sizes
+
+
+@pytest.fixture
 def manifest(made, tmp_path):
     """The manifest of a copy of the pair set, to be damaged."""
     shutil.copytree(made.parent, tmp_path / "pairs")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import runpy
 from pathlib import Path
@@ -14,9 +15,9 @@ from PIL import Image
 
 from pnapo import cli
 from pnapo.artifacts import files_of, prompt_id, prompt_of, read_manifest, read_table, read_tensors, write_table
-from pnapo.config.schema import Dataset, Inversion, Run
+from pnapo.config.schema import Dataset, Inversion, Pairs, Run
 from pnapo.errors import UserError
-from pnapo.pairs.dataset import picture, prompts_of, read_pairs
+from pnapo.pairs.dataset import encode_shard, picture, prompts_of, read_pairs
 from pnapo.pairs.embeddings import read_embeddings, write_embeddings
 from pnapo.pairs.images import decode_shard, images_of
 from pnapo.pairs.invert import invert_shard
@@ -174,6 +175,41 @@ def test_latents_are_the_vaes_and_there_is_no_noise(world, source, taken):
     assert pairs.noise(range(4)).shape == (4, 2, 0, 0, 0) and pairs.noise([1, 2], [0, 1]).shape == (2, 0, 0, 0)
     assert set(read_tensors(taken / "shard-0.safetensors")) == {"latent"}
     assert pairs.settings["guidance"] == 2.0 and pairs.settings["family"] == "sd3" and "weights" not in pairs.settings
+
+
+@pytest.mark.parametrize(
+    ("kept", "spoil", "left"),
+    [
+        (1, lambda parts, file: None, 2),
+        (2, lambda parts, file: parts[0].write_bytes(b""), 2),
+        (2, lambda parts, file: os.utime(file), 3),
+    ],
+    ids=["killed", "a damaged part", "another file"],
+)
+def test_a_killed_encoding_goes_on_to_the_same_bytes(world, source, tmp_path, monkeypatch, written, kept, spoil, left):
+    files, _, dataset = source
+    pairs, calls, own = read_pairs(files, dataset), [], world.backbone.encode_images
+
+    def encode(out):
+        encode_shard(world.backbone, pairs, dataset, Pairs(shards=1, batch=3), 0, out, lambda line: None)
+        return [out.with_suffix(suffix).read_bytes() for suffix in (".json", ".safetensors")]
+
+    def mortal(pixels):
+        if len(calls) == kept:
+            raise KeyboardInterrupt
+        return calls.append(1) or own(pixels)
+
+    whole, out = encode(tmp_path / "whole" / "shard.json"), tmp_path / "killed" / "shard.json"
+    assert written == [1, 2, 1]  # images in threes
+    monkeypatch.setattr(world.backbone, "encode_images", mortal)
+    with pytest.raises(KeyboardInterrupt):
+        encode(out)
+    parts = sorted(out.parent.glob(".shard.work/*.part"))
+    assert not out.exists() and len(parts) == kept
+    spoil(parts, files[0])
+    monkeypatch.setattr(world.backbone, "encode_images", lambda pixels: calls.append(1) or own(pixels))
+    assert encode(out) == whole and len(calls) == kept + left
+    assert len(list(out.parent.iterdir())) == 2
 
 
 def test_its_own_preference_says_who_wins(taken):

@@ -166,6 +166,10 @@ def test_verify_finds_a_forged_noise_and_a_damaged_file(copy):
         (lambda t: put(t, "made_with", pa.array(["{}"] * len(t))), "made with different settings"),
         (lambda t: put(t, "image_1", pa.array([None] * len(t), t["image_1"].type)), "holds no bytes of an image"),
         (lambda t: t.drop_columns(["latent_1"]), "latent_1"),
+        (lambda t: put(t, "latent_1", pa.array([1.0] * len(t))), "latent_1: not arrays of shape"),
+        (lambda t: put(t, "prompt_id", pa.array([None] * len(t), pa.string())), "no text in column 'prompt_id'"),
+        (lambda t: put(t, "made_with", pa.array([["a"]] * len(t))), "no text in column 'made_with'"),
+        (lambda t: t[:0], r"train-00001-of-00002\.parquet: holds no rows"),
     ],
 )
 def test_what_does_not_fit_is_one_clear_line(copy, change, said, tmp_path):
@@ -175,7 +179,49 @@ def test_what_does_not_fit_is_one_clear_line(copy, change, said, tmp_path):
     assert "\n" not in str(error.value) and not (tmp_path / "back" / "manifest.json").exists()
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"pairs": 1}', "[" * 3000])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: put(t, "prompt_id", pa.array([None] * len(t), pa.string())), "no text in column 'prompt_id'"),
+        (lambda t: t[:0], "holds no rows"),
+    ],
+)
+def test_an_export_that_cannot_be_verified_is_one_clear_line(copy, change, said):
+    rewrite(copy, change)
+    with pytest.raises(UserError, match=rf"train-00001-of-00002\.parquet: .*{said}"):
+        verify_export(copy / "manifest.json")
+
+
+def test_a_label_lacks_no_sample(copy, tmp_path):
+    for file in (copy / "data").glob("*.parquet"):
+        pq.write_table(pq.read_table(file).drop_columns(["hps_1"]), file)
+    with pytest.raises(UserError, match=r"train-00000-of-00002\.parquet: no column 'hps_1' of its labels"):
+        import_pairs(copy, tmp_path / "back", silent)
+
+
+PLAIN = {"samples": 2, "steps": 8, "guidance": 1.0, "seed": 0, "batch": 4, "family": "sd3", "latent_shape": [12, 8, 8]}
+
+
+def settings_text(**changed):
+    return json.dumps({"pairs": PLAIN | changed, "images": {"batch": 2}})
+
+
+def test_settings_are_read():
+    assert hub_read._settings(settings_text(), "a.parquet")["pairs"] == PLAIN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"pairs": 1}',
+        "[" * 3000,
+        settings_text(latent_shape=4),
+        settings_text(latent_shape=[4, "8", 8]),
+        settings_text(samples="2"),
+    ],
+)
 def test_settings_that_are_none_are_one_clear_line(text):
     with pytest.raises(UserError, match="column 'made_with' does not say how"):
         hub_read._settings(text, "a.parquet")

@@ -98,7 +98,7 @@ def test_inversion_is_at_the_guidance_of_the_pairs(world, made, tmp_path, monkey
     assert asked == {3.5}
 
 
-def test_a_killed_inversion_goes_on_to_the_same_bytes(world, made, inverted, tmp_path):
+def test_a_killed_inversion_goes_on_to_the_same_bytes(world, made, inverted, tmp_path, written):
     source, lines, passes = shard_manifests(made)[0], [], []
     whole = shard_manifests(inverted)[0]
     out = tmp_path / whole.name
@@ -116,6 +116,7 @@ def test_a_killed_inversion_goes_on_to_the_same_bytes(world, made, inverted, tmp
     assert not out.exists() and len(list(tmp_path.glob(".*.work/*.part"))) == 2
     invert_shard(world.backbone, source, mortal_embeddings, settings, out, lines.append)
     assert len(passes) == 4 + 1 + 1  # of three batches, two were there
+    assert written == [2, 3, 2, 3, 1]  # the first two before it was killed
     for suffix in (".json", ".safetensors"):
         assert out.with_suffix(suffix).read_bytes() == whole.with_suffix(suffix).read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, out.with_suffix(".safetensors").name]

@@ -67,7 +67,7 @@ def test_a_rollout_that_is_not_finite_is_refused(world, made, tmp_path, monkeypa
         )
 
 
-def test_killed_rollouts_go_on_to_the_same_bytes(world, made, truncated, tmp_path, monkeypatch):
+def test_killed_rollouts_go_on_to_the_same_bytes(world, made, truncated, tmp_path, monkeypatch, written):
     source, whole, done = shard_manifests(made)[0], shard_manifests(truncated)[0], []
     out, wanted = tmp_path / whole.name, Truncation(steps=8, batch=5)
 
@@ -83,5 +83,6 @@ def test_killed_rollouts_go_on_to_the_same_bytes(world, made, truncated, tmp_pat
     assert not out.exists()
     truncate_shard(world.backbone, source, world.embeddings, wanted, 3, out, lambda line: None)
     assert done == [5, 5, 2, 2]  # the last batch alone was left
+    assert written == [2, 3, 2, 3, 1]  # the first two before they were killed
     for suffix in (".json", ".safetensors"):
         assert out.with_suffix(suffix).read_bytes() == whole.with_suffix(suffix).read_bytes()

@@ -78,7 +78,8 @@ def test_disk_is_counted_as_it_is_stored(planned):
     experiment = planned("config/paper.yaml")
     shard = 313 * 2 * 16 * 128 * 128 * 4  # 20,000 prompts in 64 shards: the first holds 313
     assert disk.disk(experiment, job("generate_pairs", "sd3", 0)) == (2 * shard, shard)
-    assert disk.disk(experiment, job("invert_pairs", "sd3", "", 0)).kept == 2 * shard
+    assert disk.disk(experiment, job("invert_pairs", "sd3", "", 0)) == (2 * shard, shard)
+    assert disk.disk(experiment, job("truncate_pairs", "sd3", 0)) == (2 * shard, 2 * shard)
     embeddings = 20_001 * ((77 + 256) * 4096 + 2048) * 2
     assert disk.disk(experiment, job("embed_prompts", "sd3", "selected")).kept == embeddings
     assert disk.disk(experiment, job("cache_reference", "sd3", "", "stored", "uniform", 0, 0)).kept == 40_000 * 12

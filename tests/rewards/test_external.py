@@ -93,6 +93,7 @@ def test_a_program_may_be_called_as_the_package_it_runs(external, tmp_path):
         ("import sys\nprint('no GPU here', file=sys.stderr)\nsys.exit(3)", r"ended with exit status 3 \(no GPU here\)"),
         ("print('Loading', flush=True)\ninput()", "answered what is no JSON object"),
         ("print('{\"protocol\": 2}', flush=True)\ninput()", "speaks protocol 2, this is 1"),
+        ('print(\'{"protocol": 1, "versions": [1]}\', flush=True)\ninput()', r'"versions" is \[1\], not an object'),
         ("from serve import serve\nserve(lambda _: 1 / 0, {})", "ZeroDivisionError: division by zero"),
         (
             "from serve import serve\nserve(None, {'no-such-package': '1.0'})",
@@ -105,6 +106,23 @@ def test_a_program_that_does_not_start_is_one_clear_line(external, source, messa
     with pytest.raises(UserError, match=message) as error:
         load_reward(external(source))
     assert "mine.py" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_what_a_program_says_comes_without_secrets_and_escapes(external, monkeypatch, capfd):
+    monkeypatch.setenv("MY_TOKEN", "word-that-nobody-knows")
+    source = (
+        "import json, os, sys\nsecret = os.environ['MY_TOKEN']\nprint('first', file=sys.stderr)\n"
+        "print('\\x1b]0;title\\x07\\x1b[2J', 'x' * 180, secret, file=sys.stderr)\n"
+    )
+    answer = "print(json.dumps({'protocol': 1, 'versions': {'\\x1b[31m': secret}}), flush=True)\ninput()\n"
+    with pytest.raises(UserError, match="ended with exit status 3") as error:
+        load_reward(external(source + "sys.exit(3)\n"))
+    load_reward(external(source + answer))
+    out, err = capfd.readouterr()
+    assert err.splitlines() == ["first", rf"\x1b]0;title\x07\x1b[2J {'x' * 180} ***"]
+    assert r"with \x1b[31m ***" in out
+    for text in (out, err, str(error.value)):
+        assert "\x1b" not in text and "word-that" not in text
 
 
 @pytest.mark.parametrize(

@@ -129,17 +129,31 @@ def test_a_rater_counts_once(key, answers, answer):
         read_answers([], read_key(key))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: f.pop("page"),
+        lambda f: f["page"].update(name="a/b"),
+        lambda f: f["page"].update(name=3),
+        lambda f: f["settings"].update(runs=["A"]),
+        lambda f: f["settings"].update(runs=None),
+        lambda f: f["settings"].update(runs=[{}]),
+        lambda f: f.update(pairs=[]),
+        lambda f: f["pairs"][0].update(left=[]),
+        lambda f: f.update(study=None),
+    ],
+)
+def test_a_key_that_is_none_is_one_clear_line(key, change):
+    broken(key, change)
+    with pytest.raises(UserError, match=r"not the key of a study; give the \.key\.json"):
+        read_key(key)
+
+
 def test_a_wrong_key_is_named(key, answers, tmp_path, capsys):
     (tmp_path / "study.html").write_text("another page")
     with pytest.raises(UserError, match=r"study\.html: not the page of "):
         read_key(key)
     (tmp_path / "study.html").unlink()
-    for change in (lambda f: f.pop("page"), lambda f: f["settings"].update(runs=["A"]), lambda f: f.update(pairs=[])):
-        text = key.read_text()
-        broken(key, change)
-        with pytest.raises(UserError, match="not the key of a study"):
-            read_key(key)
-        key.write_text(text)
     with pytest.raises(SystemExit):
         main(["study", "analyse", str(answers[0]), *map(str, answers), "--out", str(tmp_path / "t.csv")])
     assert f"{answers[0]}: not the key of a study; give the .key.json" in capsys.readouterr().err
