@@ -82,6 +82,8 @@ STAGES = {
         " --shard 0 --device cpu --out {shard}",
         "collect_pairs --shards {shard} --settings {pairs} --out {at}/pairs/manifest.json",
         "decode_pairs --shard {shard} --model {model} --device cpu --out {images}",
+        "invert_pairs --shard {shard} --embeddings {at}/embeddings/manifest.json --model {model} --settings {inversion}"
+        " --device cpu --out {at}/inverted/samples/shard-00000-of-00001.json",
     ),
     "labels": (
         "label_pairs --pairs {at}/pairs/manifest.json --images {images} --prompts {given} --reward {hps} --device cpu"
@@ -108,6 +110,7 @@ def names(at: Path, count: int, model: str) -> dict[str, str]:
         "clusters": {"count": 16},
         "selection": {"count": count // 20},
         "pairs": {"samples": 2, "steps": 1, "shards": 1, "batch": 256},
+        "inversion": {"steps": 1, "batch": 256},
         "hps": {**HPS, "batch": 256},
         "aesthetic": {**AESTHETIC, "batch": 256},
         "preference": {"rewards": {"hps": "auto"}},
