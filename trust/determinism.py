@@ -35,6 +35,7 @@ THERE = {"LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "4711"}
 CHECKPOINT = "runs/sd3/pnapo_both-s0"
 TESTED = "images/sd3/base/heldout"
 LABELS = "pairs/sd3/labels/hps.parquet"
+WEIGHED = "pairs/sd3/labels/both.parquet"
 # What a checkpoint hangs on, and itself.
 BEFORE = ("prompts/", "embeddings/", "/samples/", "/images/", "/labels/", "reference/", "runs/")
 
@@ -42,7 +43,7 @@ BEFORE = ("prompts/", "embeddings/", "/samples/", "/images/", "/labels/", "refer
 LATENT = 1e-4  # of latents, whose standard deviation is about 1
 GREY, SHARE = 1, 0.01  # grey levels, of how many of the values
 SCORE = 1e-5  # of raw scores, cosines
-WEIGHT = 0.05  # of what was trained: length of the difference over that of the way from where it began
+WEIGHT = 1e-3  # of what was trained: length of the difference over that of the way from where it began
 LOSS = 1e-4  # of losses and of gradient norms, relative
 
 
@@ -180,7 +181,9 @@ def batches(here: Project, folder: Path) -> list[Promise]:
     figure = f"{many[0]} and {many[1]}: {2 * len(ours)} scores at most {by:.1e} apart, {flipped} winners changed"
     score = f"Images scored 7 or 64 at once differ by rounding: by {SCORE:g}, and no winner of a larger gap changes"
     holds_too = many == [64, 7] and by <= SCORE and not flipped
-    parts = {"pairs": other, "labels": scored, "images": tested}
+    # Scores of another batch may well be the same bits, so it is other weights that part the labels.
+    weighed = again(here, folder / "weighing", "preferences={both: {rewards: {hps: 50, aesthetic: 1}}}", WEIGHED)
+    parts = {"pairs": other, "labels": weighed, "images": tested}
     # After the configuration, which is another on purpose.
     stages = [compare(here.folder / "results", project.folder / "results").stages[1:] for project in parts.values()]
     said = [next((stage.name for stage in found if stage.parts), "nowhere") for found in stages]
