@@ -119,6 +119,11 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
     asked: list[int] = []
 
     def hand_on(number: int, frame: object) -> None:
+        if (
+            number == signal.SIGINT and number in asked
+        ):  # a second Ctrl-C does not wait; its processes end with their parent
+            crew.kill()
+            raise KeyboardInterrupt
         if not asked:  # its third would end processes that are still saving
             crew.terminate()
         asked.append(number)

@@ -140,11 +140,12 @@ def shards(here: Project, folder: Path) -> Promise:
     """Three shards in place of two."""
     from pnapo.pairs.store import shard_manifests
 
-    other = again(here, folder / "shards", "pairs={shards: 3}", LABELS)
+    other = again(here, folder / "shards", "pairs={shards: 3}", f"{CHECKPOINT}/manifest.json")
     (noise, latent, images), theirs = tensors(here), tensors(other)
     numbers = [len(shard_manifests(pair_set(project))) for project in (here, other)]
     same = all(map(equal, (noise, latent, images), theirs)) and same_file(here, other, LABELS)
-    title = "The number and size of shards changes no noise, no latent, no image and no label"
+    same = same and same_file(here, other, f"{CHECKPOINT}/manifest.json")
+    title = "The number and size of shards changes no noise, no latent, no image, no label and no checkpoint"
     told = f"{len(images)} images in {numbers[0]} and in {numbers[1]} shards: {'equal' if same else 'different'}"
     return Promise(title, told, same and numbers == [2, 3])
 

@@ -41,8 +41,8 @@ class PreferencePairs:
     """Pairs without ties: latents x0 and prior noises xT of winner (w) and loser (l), each float32 [N, C, h, w].
 
     Of images from elsewhere, which have no noise, xT is [N, 0, 0, 0]. `prompt_ids` are those of pairs (`artifacts.prompt_of`).
-    `gap` [N] (float64) is in the reward's raw units, > 0; `settings` are those the pairs were generated with; `made_from`
-    tells these latents, noises and winners from others (a hash).
+    `gap` [N] (float64) is in the reward's raw units, > 0; `settings` are those the pairs were generated with. What they
+    are made from besides prompts and gaps is hashed in `made_from`, whatever the shards, and in `digest` with the shards' bits.
     """
 
     prompt_ids: list[str]
@@ -53,6 +53,7 @@ class PreferencePairs:
     gap: torch.Tensor
     settings: dict
     made_from: str = ""
+    digest: str = ""
 
 
 def load_pairs(
@@ -87,7 +88,7 @@ def load_pairs(
         raise UserError(f"{labels}: no pair has a gap of {min_gap} or more; the largest is {decided['gap'].max():.3g}")
     if shuffle is not None:
         pairs = pairs.shuffled(shuffle)
-    told = [pairs.digest, shuffle, kept["winner"].tolist(), kept["loser"].tolist()]
+    told = [pairs.settings, shuffle, kept["winner"].tolist(), kept["loser"].tolist()]
     rows, winner, loser = list(kept.index), list(kept["winner"]), list(kept["loser"])
     return PreferencePairs(
         prompt_ids=list(kept["prompt_id"]),
@@ -97,5 +98,6 @@ def load_pairs(
         xT_l=Rows(pairs.noise, rows, loser),
         gap=torch.from_numpy(kept["gap"].to_numpy().copy()),
         settings=pairs.settings,
-        made_from=hashlib.sha256(json.dumps(told).encode()).hexdigest(),
+        made_from=hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest(),
+        digest=pairs.digest,
     )

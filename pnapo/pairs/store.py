@@ -77,11 +77,14 @@ class PairSet:
 
     def __init__(self, path: Path | str, manifest: dict, shards: Sequence[Shard]):
         self.settings: dict = manifest["settings"]
-        told = json.dumps([manifest[name] for name in ("settings", "prompt_ids", "files")], sort_keys=True)
-        self.digest = hashlib.sha256(told.encode()).hexdigest()  # of all that it holds: manifests hash their files
         self.prompt_ids: list[str] = manifest["prompt_ids"]
         self._path, self._shards = path, shards
         names = [Path(name).with_suffix(".safetensors").as_posix() for name in manifest["shards"]]
+        tensors = [
+            manifest["files"].get(name, {}).get("sha256") for name in names
+        ]  # one that is not listed is refused when read
+        told = json.dumps([self.settings, self.prompt_ids, tensors], sort_keys=True)
+        self.digest = hashlib.sha256(told.encode()).hexdigest()  # of all that it holds, wherever it lies
         self._unproven = dict(enumerate(names))  # shard number → the file that has not been checked yet
         self._starts = [0, *accumulate(len(shard.prompt_ids) for shard in shards)]
         self._noise_of = np.arange(len(self.prompt_ids))  # whose noise each prompt has

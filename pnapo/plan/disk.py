@@ -71,7 +71,8 @@ def _visit(experiment: Experiment, name: str, data: str, *visit) -> Disk:
 
 
 def _checkpoint(experiment: Experiment, name: str, run_name: str, seed: int) -> Disk:
-    """The weights, once for each snapshot too. A state is written beside the one before, so two are there for a moment."""
+    """The weights, once for each snapshot too. The last step's state is kept until all is
+    written; a state is written beside the one before, so two are there for a moment."""
     backbone, run = experiment.backbones[name], experiment.run(name, run_name)
     number = trained(backbone, run)
     full = (number + backbone.transformer.buffers) * backbone.itemsize
@@ -79,7 +80,7 @@ def _checkpoint(experiment: Experiment, name: str, run_name: str, seed: int) -> 
     saves = run.checkpoint_every < run.steps
     size = full if run.adapter == "full" else 4 * number
     copies = 1 + len(run.snapshots)
-    return Disk(size * copies, size * copies + (2 * state if saves else 0))
+    return Disk(size * copies, size * copies + (2 if saves else 1) * state)
 
 
 DISK: dict[str, Callable[..., Disk]] = {

@@ -45,7 +45,7 @@ def train_on_files(
     chosen = load_pairs(pairs, labels, min_gap=run.min_gap, first=run.pairs, shuffle=draw_seed if shuffled else None)
     backbone = load_backbone(model, {"transformer"}, device)
     what = {"backbone": backbone, "pairs": chosen, "run": run, "seed": seed, "draw_seed": draw_seed, "stop": stop}
-    if keep and _is_made(out, resolve_settings(**what)):
+    if keep and (out / "manifest.json").exists() and _is_made(out, resolve_settings(**what)):
         log(f"{out.name}: is trained already")
         return
     more = {"reference": reference, "watch": watch, "tracker": tracker, "log": log}
@@ -53,10 +53,7 @@ def train_on_files(
 
 
 def _is_made(out: Path, settings: dict[str, Any]) -> bool:
-    """Whether the checkpoint of these settings is there, whole."""
-    manifest = out / "manifest.json"
-    if not manifest.exists():
-        return False
-    if require_intact(manifest, "checkpoint")["settings"] != settings:
+    """Whether the checkpoint that is there is of these settings, and whole."""
+    if require_intact(out / "manifest.json", "checkpoint")["settings"] != settings:
         raise UserError(f"{out}: holds a checkpoint of other settings or pairs; name another folder, or remove it")
     return True

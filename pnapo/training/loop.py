@@ -66,7 +66,7 @@ def train(
         raise UserError(f"{reason}; set `reference: compute` for this run")
     settings = resolve_settings(backbone=backbone, pairs=pairs, run=run, seed=seed, draw_seed=draw_seed, stop=stop)
     # What was kept of a training goes on if all that it is made from is the same: the data and these sources, too.
-    key = fingerprint([settings, embeddings.digest], __file__)
+    key = fingerprint([settings, pairs.digest, embeddings.digest], __file__)
     batches = Batches(
         pairs,
         embeddings,

@@ -167,7 +167,7 @@ class Session:
                 found = Stopped(after, int(weights.name), weights)
                 self.log(f"stopped after step {after}; the checkpoint holds the weights of step {found.step}")
             problem = f"step {trouble.step}: {trouble.text}"
-            if stop and self.start:
+            if stop and self.start and trouble.step:
                 problem += f"; to train from step 0 instead, remove {self.file.parent}"
         self.stopped, problem = self.crew.told((found, problem))
         if not self.stopped:
@@ -202,10 +202,12 @@ class Session:
         }
 
     def _save(self, step: int) -> None:
-        cost, parts = self.meter.totals(), None
-        if self.learner.policy.split:
-            parts = parts_folder(self.file, step)
-            self.learner.save_parts(empty(parts) if self.crew.first else parts)
+        parts = parts_folder(self.file, step) if self.learner.policy.split else None
+        if parts and self.crew.first:
+            empty(parts)  # before all meet, in the next line
+        cost = self.meter.totals()
+        if parts:
+            self.learner.save_parts(parts)
             proofs = self.crew.all({file.name: sha256(file) for file in parts_of_rank(parts, self.crew.rank)})
         if not self.crew.first:
             return

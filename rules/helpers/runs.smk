@@ -55,7 +55,8 @@ def policy_options(wildcards, input):
 def gradient_options(wildcards, input):
     """The options that carry a policy whose gradients are measured, on the paths that claims compare; at the start, on all."""
     found = policy_options(wildcards, input) if input.get("policy") else []
-    return [*found, "--paths", "stored", "independent"] if found else ["--inverted", input.inverted]
+    inverted = ["--inverted", input.inverted] if input.get("inverted") else []
+    return [*found, "--paths", "stored", "independent"] if found else inverted
 
 
 def trained(run=None):

@@ -37,6 +37,14 @@ def test_winner_and_loser_keep_their_latent_and_their_noise(made, load):
     assert found.settings["guidance"] == 1.0 and found.settings["family"] == "sd3"
 
 
+def test_equal_gaps_of_another_winner_or_noise_are_told_apart(load):
+    one, other = np.zeros((12, 2), np.float32), np.zeros((12, 2), np.float32)
+    one[3, 0] = other[3, 1] = 0.5
+    found = [load(one), load(one), load(other), load(one, shuffle=1)]
+    assert [pairs.made_from == found[0].made_from for pairs in found] == [True, True, False, False]
+    assert len({pairs.digest for pairs in found}) == 1 != len(found[0].digest)
+
+
 def test_small_gaps_are_left_out_on_request(load):
     scores = np.zeros((12, 2), np.float32)
     scores[1, 0], scores[4, 1], scores[9, 0] = 0.25, 0.5, 1.0

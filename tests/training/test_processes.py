@@ -117,6 +117,27 @@ def test_the_reason_of_a_failure_stands_in_the_last_line_and_nothing_is_left(arg
     assert list(temporary.glob("torchelastic_*")) == []
 
 
+CREW = """
+import os, signal, sys
+from pnapo.processes import _run
+signal.signal(signal.SIGINT, signal.default_int_handler)
+stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+_run([sys.executable, "-c", stubborn], dict(os.environ))
+"""
+
+
+def test_a_second_interrupt_ends_processes_that_hang():
+    crew = subprocess.Popen([sys.executable, "-c", CREW], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert crew.stdout.readline() == b"up\n"
+    (hanging,) = psutil.Process(crew.pid).children()
+    crew.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert hanging.is_running() and crew.poll() is None
+    crew.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in crew.communicate(timeout=20)[1].decode()
+    assert not psutil.wait_procs([hanging], timeout=10)[1]
+
+
 def test_processes_that_cannot_be_spread_are_refused(arguments):
     for nodes, reason in ((2, "error: 3 processes on 2 nodes"), (3, "error: 3 nodes are for jobs of SLURM")):
         process = start(arguments({}, RUN, processes=3, nodes=nodes))
