@@ -83,6 +83,8 @@ class Consumers:
             return path.parts[1] in ("testsets", "pairs") or (
                 path.parts[1] == "tables" and path.suffix in (".csv", ".json")
             )
+        if script in ("claims_table", "regimes_table") and path.parts[1] == "scores":
+            return False  # of these, those of the claims' runs and metrics alone; the main table reads all
         if script == "compute_table":
             return name in ("compute.json", "speed.jsonl")
         if script == "curves":

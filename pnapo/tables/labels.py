@@ -70,6 +70,7 @@ _NAMES = {
     # columns
     "cpu_hours": "CPU hours",
     "gpu_hours": "GPU hours",
+    "published_gpu_hours": "published GPU hours",
     "peak_memory_mb": "peak memory, MB",
     "pairs_seen": "pairs seen",
     "forward_passes": "forward passes",
