@@ -74,16 +74,17 @@ def from_prompts_to_tables(folder: Path, count: int) -> list[Promise]:
         watched(partial(prepare, at, size), folder / f"logs/prepare-{size}.log")
         values = names(at, size, model)
         for group, lines in STAGES.items():
-            for name, *words in map(str.split, lines):
+            for line in lines:
+                name, *words = line.split()
                 work = partial(script, name, *(word.format(**values) for word in words))
                 cost = watched(work, folder / f"logs/{name}-{size}.log")
-                costs.setdefault((group, name), []).append(cost)
+                costs.setdefault((group, line), []).append(cost)
                 print(f"{size:,} prompts, {name}: {cost.seconds:.1f} s, {cost.grown:.0f} MiB", flush=True)
     decoded, promises = counter.count - before, []
     for group in STAGES:
-        found = {name: Growth(*both, count - sizes[0]) for (of, name), both in costs.items() if of == group}
-        worst = max(found, key=lambda name: found[name].rate)
-        told = f"{count:,} prompts; at most {found[worst].rate:.1f} MiB for 10,000 more (`{worst}`), peak"
+        found = {line: Growth(*both, count - sizes[0]) for (of, line), both in costs.items() if of == group}
+        worst = max(found, key=lambda line: found[line].rate)
+        told = f"{count:,} prompts; at most {found[worst].rate:.1f} MiB for 10,000 more (`{worst.split()[0]}`), peak"
         peak, mapped = (max(getattr(one, kind) for one in found.values()) for kind in ("peak", "mapped"))
         title = f"{group.capitalize()}: the memory of every stage grows by at most {BOUND} prompts"
         told += f" {peak:.0f} MiB, and {mapped:.0f} of mapped files"
