@@ -167,7 +167,7 @@ class Session:
                 found = Stopped(after, int(weights.name), weights)
                 self.log(f"stopped after step {after}; the checkpoint holds the weights of step {found.step}")
             problem = f"step {trouble.step}: {trouble.text}"
-            if stop and self.start and trouble.step:
+            if stop and trouble.step and len(self.watcher.rows) == self.start:  # it was only warned, and kept none
                 problem += f"; to train from step 0 instead, remove {self.file.parent}"
         self.stopped, problem = self.crew.told((found, problem))
         if not self.stopped:
