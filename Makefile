@@ -112,12 +112,12 @@ bench-gpu: setup ## the same at real size, where there is a GPU
 	@PYTHONPATH=. $(BIN)/python benchmarks/gpu.py --out results/benchmarks-gpu.json
 	@PYTHONPATH=. $(BIN)/python benchmarks/scoring.py --device cuda --images 64
 
-trust: setup ## try to break every promise of docs/reliability.md, and write what came out (hours)
+trust: setup ## try to break every promise of docs/reliability.md, and write what came out (an hour and a half)
 	@$(UV) pip install --quiet --python $(BIN)/python --target .cache/fuzz --no-deps --require-hashes \
 	  --requirement envs/fuzz/requirements.txt || echo "The fuzzer could not be fetched: without it trust.fuzz is not run" >&2
 	@$(BIN)/python -m trust.run
 
-chaos: setup ## kill jobs and Snakemake at random moments, and compare with an undisturbed run (half an hour)
+chaos: setup ## kill jobs and Snakemake at random moments, and compare with an undisturbed run (ten minutes)
 	@$(BIN)/python -m trust.chaos
 
 world: setup ## train the embedded world's models from nothing (an hour and a half)
