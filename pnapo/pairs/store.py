@@ -80,9 +80,8 @@ class PairSet:
         self.prompt_ids: list[str] = manifest["prompt_ids"]
         self._path, self._shards = path, shards
         names = [Path(name).with_suffix(".safetensors").as_posix() for name in manifest["shards"]]
-        tensors = [
-            manifest["files"].get(name, {}).get("sha256") for name in names
-        ]  # one that is not listed is refused when read
+        # A file that is not listed is refused when it is read.
+        tensors = [manifest["files"].get(name, {}).get("sha256") for name in names]
         told = json.dumps([self.settings, self.prompt_ids, tensors], sort_keys=True)
         self.digest = hashlib.sha256(told.encode()).hexdigest()  # of all that it holds, wherever it lies
         self._unproven = dict(enumerate(names))  # shard number → the file that has not been checked yet
