@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from pnapo.artifacts import read_json
-from trust.load import PER_10_000, SPARED, Growth
-from trust.load_stages import names, raw_prompts
+from trust.load import PER_10_000, SPARED, flat
+from trust.load_stages import STAGES, names, raw_prompts
 from trust.watched import Cost, watched
 
 MIB = 2**20
@@ -47,10 +47,14 @@ def test_work_that_fails_is_told_with_its_last_words(tmp_path):
 
 
 def test_growth_beyond_the_bound_is_found():
-    small = Cost(1, 100, 150)
-    assert Growth(small, Cost(1, 100, 150 + SPARED + 8 * PER_10_000), 80_000).bounded
-    found = Growth(small, Cost(1, 120, 171 + SPARED + 8 * PER_10_000), 80_000)
-    assert not found.bounded and found.rate == pytest.approx(PER_10_000 + (SPARED + 1) / 8)
+    even, small = (Cost(1, 100, 150), Cost(1, 100, 150)), Cost(1, 100, 150, 7)
+    most = 150 + SPARED + 8 * PER_10_000
+    kept = flat(
+        "flat", {"read_source --out x": even, "train": (small, Cost(1, 100, most, 9))}, "100,000 pairs", 100_000
+    )
+    assert kept.holds and "(`train`), peak 334 MiB, and 9 of mapped files" in kept.figure
+    broken = flat("flat", {"read_source --out x": (small, Cost(1, 120, most + 21)), "train": even}, "", 100_000)
+    assert broken.holds is False and "at most 23.1 MiB for 10,000 more (`read_source`)" in broken.figure
 
 
 def test_raw_prompts_hold_repeats_and_near_duplicates(tmp_path):
@@ -68,5 +72,10 @@ def test_a_hundredth_of_everything(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = read_json(tmp_path / "load.json")
-    assert len(found) == 8 and all(one["holds"] for one in found)
+    assert len(found) == 3 and all(one["holds"] for one in found) and "growth of memory: not judged" in done.stdout
     assert "2,000 latents decoded, of 2,000" in done.stdout and "10 runs fit into one plan" in done.stdout
+    for line in (line for lines in STAGES.values() for line in lines):
+        assert all(f"{count} prompts, {line.split()[0]}: " in done.stdout for count in ("200", "1,000"))
+    assert all(
+        f"{count} pairs, {name}: " in done.stdout for count in (40, 200) for name in ("cache_reference", "train")
+    )
