@@ -44,9 +44,10 @@ def results_table(results: Path | str) -> str:
         count = int(part.loc[part["testset"] == first, "n"].max())
         title = f"{label(str(backbone))}, {testset_label(first).lower()} (n = {count})"
         grids.append(Grid(["run", *(label(m) for _, m in columns)], rows, title))
+    seeds = _seeds(folder, set(shown["run"]))
     caption = (
-        f"Mean over prompts ± half of the 95 % bootstrap interval over prompts, {_seeds(folder, set(shown['run']))}, the same prior noises "
-        "for every run; results/tables/comparisons.md compares the runs image by image. The true utility is what this world's "
+        f"Mean over prompts ± half of the 95 % bootstrap interval over prompts, {seeds}, the same prior noises for every run; "
+        "results/tables/comparisons.md compares the runs image by image. The true utility is what this world's "
         "people really like; the rewards learned it from votes."
     )
     return markdown(grids, caption)
