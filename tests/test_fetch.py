@@ -108,7 +108,7 @@ def fetch(hub, tmp_path):
             "HF_HOME": str(tmp_path),
         }
         command = [sys.executable, "workflow_scripts/fetch.py", "--settings", json.dumps(settings)]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
         return done.stdout + done.stderr, done.returncode
 
     return run

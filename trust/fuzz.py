@@ -75,7 +75,7 @@ def confirmed(name: str, path: Path, folder: Path) -> str:
     again.mkdir()
     command = fuzzer(name, again, "--input", str(path))
     try:
-        done = subprocess.run(command, capture_output=True, timeout=120 + 2 * STUCK)
+        done = subprocess.run(command, capture_output=True, timeout=600 + 2 * STUCK)
     except subprocess.TimeoutExpired:
         return f"{name}: hangs"
     if done.returncode == HANG:

@@ -42,11 +42,18 @@ def watched(work: Callable[[], object], log: Path) -> Cost:
     Raises RuntimeError with the last line of the log if it fails.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
+    waits, lets = os.pipe()
     pid = os.fork()
     if not pid:
+        os.close(lets)
+        if not os.read(waits, 1):  # until its memory at the start is known
+            os._exit(1)
         _child(work, log)
     (first, mapped), peak = resident(pid), 0.0
+    start = time.monotonic()
+    os.write(lets, b"x")
+    os.close(waits)
+    os.close(lets)
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:

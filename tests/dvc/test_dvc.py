@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(5400)
 
 ONE_RUN = {"train": 1, "generate_images": 2, "score_images": 2}
 ALWAYS = {"main_table": 1, "geneval_table": 1, "compute_table": 1, "curves": 1, "report": 1}

@@ -9,7 +9,8 @@ MAIN = {"backbone": "sd3", "testset": "heldout", "metric": "hps", "n": 480, "ci_
 
 
 @pytest.mark.parametrize(
-    ("seeds", "told"), [((1, 1), "one training seed,"), ((3, 3), "3 training seeds,"), ((1, 2), "1 to 2 training seeds,")]
+    ("seeds", "told"),
+    [((1, 1), "one training seed,"), ((3, 3), "3 training seeds,"), ((1, 2), "1 to 2 training seeds,")],
 )
 def test_the_table_tells_how_many_training_seeds_it_is_of(tmp_path, seeds, told):
     (tmp_path / "tables").mkdir()

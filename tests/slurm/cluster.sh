@@ -30,7 +30,7 @@ start() {
   /usr/sbin/slurmctld -i
   /usr/sbin/slurmd -N one
   /usr/sbin/slurmd -N two
-  for _ in $(seq 150); do
+  for _ in $(seq 600); do
     if [ "$(timeout 5 sinfo -h -p both -t idle -o %D)" = 2 ]; then exit 0; fi
     sleep 0.1
   done

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ import yaml
 from trust.sources import copy_sources
 
 HERE = Path(__file__).parent
-PATIENCE = 1800  # seconds for anything that has to happen
+PATIENCE = 3600  # seconds for anything that has to happen
 
 Job = dict[str, str]
 
@@ -70,7 +71,8 @@ class Watch:
 
     def _look(self) -> None:
         while not self._stop.wait(0.3):
-            self.seen.append(self.slurm.jobs())
+            with suppress(subprocess.SubprocessError):  # a controller that is busy for long is asked again
+                self.seen.append(self.slurm.jobs())
 
     def __enter__(self) -> "Watch":
         self._thread.start()
@@ -169,11 +171,11 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     for part in (folder, *folder.parents[:2]):
         part.chmod(0o755)  # munge wants to be reached
     script = str(HERE / "cluster.sh")
-    subprocess.run([script, "start", str(folder)], check=True, timeout=60)
+    subprocess.run([script, "start", str(folder)], check=True, timeout=PATIENCE)
     try:
         yield Slurm()
     finally:
-        subprocess.run([script, "stop", str(folder)], check=True, timeout=60)
+        subprocess.run([script, "stop", str(folder)], check=True, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")

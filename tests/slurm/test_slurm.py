@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.timeout(3600)  # a first run on a slow machine takes a while
+pytestmark = pytest.mark.timeout(5400)  # a first run on a slow machine takes a while
 
 
 def of_rule(snapshot: dict, rule: str) -> list[dict]:
@@ -136,9 +136,17 @@ def test_a_node_that_fails_and_comes_back_costs_no_work(trained, slurm) -> None:
     (job,) = slurm.of_rule("train", "RUNNING")
     slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=DOWN", "Reason=test")
     slurm.wait_for(lambda: not slurm.has_processes(job["JobId"]), "the end of the job")
-    time.sleep(5)  # slurmd takes a moment to notice, and drains a node that is given a job twice
-    slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=RESUME")
+    time.sleep(30)  # slurmd takes a moment to notice, and drains a node that is given a job twice
+    resume = ("scontrol", "update", f"NodeName={slurm.node}", "State=RESUME")
+    slurm.run(*resume)
     if slurm.jobs()[job["JobId"]]["JobState"] == "PENDING":
         slurm.run("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")
+
+    def begun_again() -> bool:
+        if "DRAIN" in slurm.run("scontrol", "show", "node", slurm.node):
+            slurm.run(*resume)
+        return slurm.jobs()[job["JobId"]]["JobState"] in ("RUNNING", "COMPLETED")
+
+    slurm.wait_for(begun_again, "the job's second start")
     project.finish(process)
     assert "resuming at step" in project.log() and project.weights() == undisturbed

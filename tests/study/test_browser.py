@@ -46,8 +46,15 @@ def told(page, profile):
     text = page.read_text("utf-8").replace("script-src ", f"script-src {allowed} ", 1)
     driven = page.with_name("driven.html")
     driven.write_text(text.replace("</body>", f"<script>{DRIVER}</script></body>"), "utf-8")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", "--dump-dom"]
-    done = subprocess.run([BROWSER, *options, driven.as_uri()], capture_output=True, timeout=120, check=True)
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        f"--user-data-dir={profile}",
+        "--dump-dom",
+    ]
+    done = subprocess.run([BROWSER, *options, driven.as_uri()], capture_output=True, timeout=600, check=True)
     document = done.stdout.decode()
     assert "<title>Which picture?</title>" in document  # nothing that stands in a prompt has run
     return html.unescape(re.search(r"<pre>(.*)</pre>", document, re.S)[1])

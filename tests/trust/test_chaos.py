@@ -133,9 +133,11 @@ def test_a_snakemake_that_hangs_before_the_job_that_is_to_be_hit_is_told(chaos, 
         chaos.run()
 
 
-@pytest.mark.parametrize(("code", "message"), [("exit(3)", "start 1 failed"), ("input()", "did not end in 1 s")])
-def test_a_start_that_fails_by_itself_or_hangs_is_told(chaos, wild, code, message):
-    chaos.bound = 1
+@pytest.mark.parametrize(
+    ("code", "bound", "message"), [("exit(3)", 300, "start 1 failed"), ("input()", 1, "did not end in 1 s")]
+)
+def test_a_start_that_fails_by_itself_or_hangs_is_told(chaos, wild, code, bound, message):
+    chaos.bound = bound
     chaos.least, chaos.made_by = 0, {}
 
     def start(targets):

@@ -11,7 +11,8 @@ import pytest
 from pnapo.artifacts import write_json
 from trust.training import EVERY, WELL, end, ended, reported
 
-# Counts to 300; a state every 20 steps, and at SIGTERM. `forgets`: begins again after SIGKILL, or drops a step after SIGTERM.
+# Counts to 300, slowly once past all steps at which it is to be ended; a state every 20 steps and at SIGTERM. `forgets`: begins
+# again after SIGKILL, or drops a step after SIGTERM.
 TOY = """
 import pathlib, signal, sys, time
 work, forgets = pathlib.Path(sys.argv[1]), sys.argv[2]
@@ -22,17 +23,20 @@ lines = log.read_text().splitlines()[:start] if log.exists() else []
 if start:
     print("resuming at step", start, flush=True)
 log.write_text("".join(f"{line}\\n" for line in lines))
+def keep(step):
+    state.with_name("new").write_text(str(step))
+    state.with_name("new").replace(state)
 signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
 with open(log, "a", buffering=1) as out:
     for step in range(start, 300):
-        time.sleep(0.0005)
+        time.sleep(0.0005 if step < 250 else 0.02)
         out.write(f"{step} {start if forgets == 'all' else ''}\\n")
         if asked:
-            state.write_text(str(step + (forgets != "SIGTERM")))
+            keep(step + (forgets != "SIGTERM"))
             print(f"error: ended by SIGTERM after step {step + 1} of 300", flush=True)
             sys.exit(143)
         if (step + 1) % 20 == 0 and forgets != "SIGKILL":
-            state.write_text(str(step + 1))
+            keep(step + 1)
 """
 
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -47,11 +48,11 @@ class Repository:
     def run(self, *arguments: str, **keywords) -> tuple[int, str, str]:
         """Exit status, output, errors of a finished job."""
         process = self.start(*arguments, **keywords)
-        out, err = process.communicate("typed\n", timeout=60)
+        out, err = process.communicate("typed\n", timeout=300)
         return process.returncode, out, err
 
     @staticmethod
-    def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    def until(condition: Callable[[], object], seconds: float = 300) -> None:
         """Wait until something holds; fails if it never does."""
         end = time.monotonic() + seconds
         while not condition():
@@ -61,9 +62,9 @@ class Repository:
     def servers(self) -> list[psutil.Process]:
         """The warm processes of this repository, without the jobs and keepers that they forked."""
         script = str(self.root / "pnapo" / "warm" / "server.py")
-        found = [p for p in psutil.process_iter(["cmdline"]) if script in (p.info["cmdline"] or ())]
+        found = [p for p in psutil.process_iter(["cmdline", "ppid"]) if script in (p.info["cmdline"] or ())]
         pids = {p.pid for p in found}
-        return [p for p in found if p.is_running() and p.ppid() not in pids]
+        return [p for p in found if p.is_running() and p.info["ppid"] not in pids]
 
 
 @pytest.fixture
@@ -75,4 +76,5 @@ def repository(tmp_path):
         made = Repository(tmp_path.resolve(), Path(runtime))
         yield made
         for server in made.servers():
-            server.kill()
+            with suppress(psutil.NoSuchProcess):
+                server.kill()

@@ -13,7 +13,7 @@ from pnapo.artifacts import verify_manifest
 
 from .changes import CHANGES, ONE_RUN, page
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 PAGE = Path(__file__).parents[2] / "docs" / "partial-reruns.md"
 

@@ -10,7 +10,7 @@ from pnapo.artifacts import read_json
 from pnapo.diff.runs import compare
 from pnapo.diff.story import is_clock
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 HERE = Path(__file__).parent
 TABLES = ("main_table", "geneval_table", "compute_table", "curves", "claims_table", "regimes_table", "report")
