@@ -8,6 +8,7 @@ from pnapo.report.collect import read_csv
 from pnapo.report.marks import put
 from pnapo.tables.labels import label, testset_label
 from pnapo.tables.pivot import decimals
+from pnapo.tables.scores import BASE
 from pnapo.tables.write import Cell, Grid, markdown
 
 
@@ -19,10 +20,19 @@ def _cells(part: pd.DataFrame, runs: list[str]) -> list[Cell]:
     return [Cell(f"{m:.{digits}f} ± {h:.{digits}f}") for m, h in zip(rows["mean"], half)]
 
 
+def _seeds(folder: Path, runs: set[str]) -> str:
+    """How many training seeds the runs have (the base has none)."""
+    seeds = read_csv(folder / "seeds.csv")
+    counts = sorted(set(seeds.loc[seeds["run"].isin(runs - {BASE}), "seeds"])) or [1]
+    if counts == [1]:
+        return "one training seed"
+    return f"{' to '.join(dict.fromkeys((str(counts[0]), str(counts[-1]))))} training seeds"
+
+
 def results_table(results: Path | str) -> str:
     """A Markdown table of each backbone: the metrics of the first test set, then GenEval, without bold or verdict."""
-    path = Path(results) / "tables" / "main.csv"
-    main = read_csv(path)
+    folder = Path(results) / "tables"
+    main = read_csv(folder / "main.csv")
     first = main["testset"].iloc[0]
     shown = main[(main["testset"] == first) | (main["metric"] == "geneval")]
     grids = []
@@ -34,9 +44,10 @@ def results_table(results: Path | str) -> str:
         count = int(part.loc[part["testset"] == first, "n"].max())
         title = f"{label(str(backbone))}, {testset_label(first).lower()} (n = {count})"
         grids.append(Grid(["run", *(label(m) for _, m in columns)], rows, title))
+    seeds = _seeds(folder, set(shown["run"]))
     caption = (
-        "Mean over prompts ± half of the 95 % bootstrap interval over prompts, one training seed, the same prior noises for "
-        "every run; results/tables/comparisons.md compares the runs image by image. The true utility is what this world's "
+        f"Mean over prompts ± half of the 95 % bootstrap interval over prompts, {seeds}, the same prior noises for every run; "
+        "results/tables/comparisons.md compares the runs image by image. The true utility is what this world's "
         "people really like; the rewards learned it from votes."
     )
     return markdown(grids, caption)
