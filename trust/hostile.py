@@ -215,16 +215,17 @@ def secrets(project: Project) -> tuple[int, list[str]]:
 
 
 def unpacked(path: Path) -> bytes:
-    """The bytes of a file, those of a table without their compression."""
+    """The bytes of a file, and of a table's cells those without compression."""
+    kept = path.read_bytes()
     if path.suffix != ".parquet":
-        return path.read_bytes()
+        return kept
     import pyarrow.parquet
+    from pyarrow.types import is_dictionary
 
-    table = pyarrow.parquet.read_table(path)
-    cells = (
-        cell for column in table.columns for chunk in column.chunks for buffer in chunk.buffers() if (cell := buffer)
-    )
-    return b"".join(map(bytes, cells)) + str(table.schema.metadata).encode()
+    columns = pyarrow.parquet.read_table(path).columns
+    plain = [column.cast(column.type.value_type) if is_dictionary(column.type) else column for column in columns]
+    cells = (cell for column in plain for chunk in column.chunks for buffer in chunk.buffers() if (cell := buffer))
+    return kept + b"".join(map(bytes, cells))
 
 
 def promises(project: Project, before: set[Path]) -> Iterator[Promise]:

@@ -1,5 +1,6 @@
 """One training in several processes, launched as the workflow does it."""
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 
 from pnapo.artifacts import read_json, verify_manifest
 from pnapo.training.log import read_log
+from pnapo.training.verify import verify_checkpoint
 
 from .conftest import ROOT
 
@@ -112,6 +114,39 @@ def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, t
     assert "resuming at step" in said
     for name in ("manifest.json", *(f.relative_to(whole) for f in whole.rglob("*.safetensors")), "train_log.jsonl"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+LEAVES = {"beta": 1.0, "schedule": "constant", "learning_rate": 3e-3}  # both images, soon
+DIVERGES = {"learning_rate": 1e25}  # in its second step, which no weights are good before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trouble", "status", "told"),
+    [
+        (LEAVES, 0, r"stopped after step \d+; the checkpoint holds the weights of step \d+"),
+        (DIVERGES, 1, r"error: step 2: \w+ is (nan|inf): training diverged; .*"),
+    ],
+    ids=("leaves", "diverges"),
+)
+def test_trouble_in_a_step_that_keeps_weights_lets_no_process_wait(arguments, tmp_path, trouble, status, told):
+    """Every step does. Only the first process sees the trouble, and both have to gather split weights."""
+    run = RUN | SHARDED | {"accumulation": 2, "ema": 0.0, "steps": 24, "snapshots": [*range(1, 25)]} | trouble
+    watch = json.dumps({"window": 4, "on_trouble": "stop"})
+    process = start(arguments({}, run, watch=watch, processes=2))
+    try:
+        said, _ = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        for one in psutil.Process(process.pid).children(recursive=True):
+            one.kill()
+        pytest.fail(f"they wait for one another: {process.communicate()[0]}")
+    lines, manifest = said.splitlines(), tmp_path / "runs" / "sd3" / "pnapo-s1" / "manifest.json"
+    assert process.returncode == status, said
+    assert any(re.fullmatch(told, line) for line in lines), said
+    if status:
+        assert not manifest.exists()
+    else:
+        assert verify_manifest(manifest) == verify_checkpoint(manifest) == []
 
 
 @pytest.mark.slow

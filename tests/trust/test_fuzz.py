@@ -32,6 +32,34 @@ def test_what_it_finds_is_tried_alone(tmp_path):
     assert "KeyError: 'no_target'" in fuzz.confirmed("no_target", tmp_path / "crash-1", tmp_path)
 
 
+# Seed after seed: a crash, an input that was stuck and one that was slow, of which none repeats alone; then it dies.
+AMONG_OTHERS = """
+import sys
+name, folder, option, value = sys.argv[1:5]
+if option == "--until":
+    found = ["crash-one", "timeout-one", "crash-two", ""][int(sys.argv[6])]
+    if not found:
+        sys.exit("no more")
+    open(f"{folder}/{found}", "w").write("an input")
+    sys.exit({"crash-two": "takes more than 5 s"}.get(found, f"the state that the inputs before left: {found}"))
+"""
+
+
+def test_what_fails_only_among_others_is_a_finding_and_what_was_only_slow_is_none(tmp_path, monkeypatch):
+    (tmp_path / "fuzzer.py").write_text(AMONG_OTHERS)
+    monkeypatch.setattr(
+        fuzz, "fuzzer", lambda *given: [sys.executable, "-S", str(tmp_path / "fuzzer.py"), *map(str, given)]
+    )
+    _, (among, died) = fuzz.run("config", 60, 0, tmp_path / "config")
+    kept = tmp_path / "config" / "found"
+    told = "config: crash-one fails after the inputs before it, though not alone"
+    assert among == f"{told}: {kept / 'crash-one'}" and "the fuzzer ended with 1: no more" in died
+    names = {path.name for path in kept.iterdir()}
+    assert names == {"crash-one", "crash-one.log", "timeout-one", "crash-two", "fuzzer.log"}
+    assert (kept / "crash-one").read_text() == "an input"
+    assert (kept / "crash-one.log").read_text() == "the state that the inputs before left: crash-one\n"
+
+
 def test_without_the_fuzzer_nothing_is_proven(tmp_path, monkeypatch):
     (tmp_path / "atheris.py").write_text("raise ImportError('made for another Python')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

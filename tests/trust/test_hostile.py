@@ -1,9 +1,15 @@
 """What the program of hostile prompts looks for beside the outputs: files where prompts' paths lead, and what is printed."""
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
 
+from pnapo.artifacts import write_table, write_tensors
+from pnapo.training.state import save_state
 from trust import hostile
-from trust.hostile import MARK, PROMPTS, Project, outside, said, standing
+from trust.hostile import MARK, PROMPTS, SECRETS, Project, outside, said, secrets, standing
 
 
 @pytest.fixture
@@ -44,3 +50,31 @@ def test_what_commands_print_is_read(project):
     assert said(project) == (len(PROMPTS), [])
     project.said += "\x1b[2J\n"
     assert said(project)[1]
+
+
+def among(text):
+    """Cells among which a text is neither the first nor the last, which a table's statistics tell."""
+    return [*(f"a photo of ring {number}" for number in range(99)), text, "~"]
+
+
+# A text in what is packed, compressed where it is one of many cells of a table.
+PACKED = {
+    "cells.parquet": lambda path, text: write_table(path, pd.DataFrame({"a": among(text)})),
+    "kinds.parquet": lambda path, text: write_table(path, pd.DataFrame({"a": pd.Categorical(among(text))})),
+    "lists.parquet": lambda path, text: pq.write_table(pa.table({"a": [among(text)]}), path, compression="zstd"),
+    "name.parquet": lambda path, text: write_table(path, pd.DataFrame({text: [1]})),
+    "noted.parquet": lambda path, text: pq.write_table(pa.table({"a": [1]}).replace_schema_metadata({"k": text}), path),
+    "a.safetensors": lambda path, text: write_tensors(path, {"a": torch.zeros(1)}, {"made_from": text}),
+    "state.pt": lambda path, text: save_state(path, {"key": text}),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_secrets_are_seen_in_what_is_packed(project, name):
+    made = project.folder / "results" / name
+    PACKED[name](made, "none")
+    assert secrets(project) == (1, [])
+    PACKED[name](made, " ".join(SECRETS.values()))
+    assert secrets(project) == (1, [str(made)] * len(SECRETS))
+    if name in ("cells.parquet", "kinds.parquet", "lists.parquet"):  # else nothing was proven of unpacking
+        assert not any(value.encode() in made.read_bytes() for value in SECRETS.values())
