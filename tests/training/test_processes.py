@@ -135,7 +135,7 @@ def test_trouble_in_a_step_that_keeps_weights_lets_no_process_wait(arguments, tm
     watch = json.dumps({"window": 4, "on_trouble": "stop"})
     process = start(arguments({}, run, watch=watch, processes=2))
     try:
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         for one in psutil.Process(process.pid).children(recursive=True):
             one.kill()
