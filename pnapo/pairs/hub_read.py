@@ -148,12 +148,15 @@ def _rewards(table: pd.DataFrame) -> list[str]:
 
 def _labels(table: pd.DataFrame, name: str, samples: int, folder: Path | str) -> pd.DataFrame:
     """The label table of a reward. Raises UserError if a row is no label, or not the one that its scores say."""
-    columns = {f"score_{k}": table[f"{name}_{k}"] for k in range(samples)}
-    found = pd.DataFrame({"prompt_id": table["prompt_id"], **columns})
+    given = [table[f"{name}_{k}"] for k in range(samples)]
+    scores = np.full((len(table), samples), np.nan)
+    if all(value.dtype.kind in "iuf" for value in given):
+        one = all(value.dtype == np.float32 for value in given)
+        scores = np.stack(given, 1).astype(np.float32 if one else np.float64)  # as they are, or of one type
+    found = pd.DataFrame({"prompt_id": table["prompt_id"]} | {f"score_{k}": scores[:, k] for k in range(samples)})
     found = found.assign(**{column: table[f"{name}_{column}"] for column in LABEL_COLUMNS})
     require_labels(f"{folder}: labels {name}", found, samples, "export the pair set again")
-    rows, known = range(len(found)), all(value.dtype.kind in "iuf" for value in columns.values())
-    scores = np.stack(list(columns.values()), 1).astype(np.float64) if known else np.full((len(found), samples), np.nan)
+    rows = range(len(found))
     better = scores[rows, found["winner"]] > scores[rows, found["loser"]]
     good = np.isfinite(scores).all(1) & (better | found["tie"])
     if not good.all():

@@ -49,10 +49,9 @@ def read_key(path: Path | str) -> Key:
         page, recorded = Path(path).with_name(found["page"]["name"]), found["page"]["sha256"]
         good = found["kind"] == KEY_KIND and key.sides and isinstance(key.runs, list)
         good = good and [pair["pair"] for pair in found["pairs"]] == list(range(1, len(key.sides) + 1))
-        good = (
-            good and {run for pair in key.sides for run in pair} == set(key.runs) and all(a != b for a, b in key.sides)
-        )
+        good = good and {run for pair in key.sides for run in pair} == set(key.runs)
         # Each run once, and each two of them on some pair: else a row of the table would be of nothing.
+        good = good and all(left != right for left, right in key.sides)
         good = good and len(set(map(frozenset, key.sides))) == len(key.runs) * (len(key.runs) - 1) // 2
         good = good and all(isinstance(text, str) for text in [key.study, recorded, *key.runs])
     except (KeyError, TypeError, ValueError):  # a page of another folder has no name

@@ -99,6 +99,23 @@ def test_the_paths_of_images_are_not_looked_at(copy, folder, tmp_path):
     ]
 
 
+def test_scores_of_several_types_become_of_one(copy, folder, tmp_path):
+    for file in (copy / "data").glob("*.parquet"):
+        table = pq.read_table(file)
+        whole = {"hps_0": pa.array([10**18] * len(table)), "hps_1": pa.array([0.5] * len(table), pa.float32())}
+        whole |= {"hps_winner": pa.array([0] * len(table)), "hps_loser": pa.array([1] * len(table))}
+        whole |= {"hps_tie": pa.array([False] * len(table)), "hps_gap": pa.array([1e18] * len(table))}
+        for name, values in whole.items():
+            table = put(table, name, values)
+        pq.write_table(table, file)
+    manifest = import_pairs(copy, tmp_path / "back", silent)
+    scores = read_table(labels_beside(manifest)["hps"])[["score_0", "score_1"]]
+    assert {*scores.dtypes} == {np.dtype(np.float64)} and [*scores.loc[0]] == [1e18, 0.5]
+    export_pairs(
+        manifest, prompts_of(manifest), images_beside(manifest), labels_beside(manifest), tmp_path / "e", silent
+    )
+
+
 def test_samples_without_end_are_one_clear_line(copy, tmp_path):
     def change(table):
         names = [name for name in table.column_names if not name.startswith(("hps_", "joint_"))]
