@@ -9,40 +9,19 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
 from pnapo.artifacts.seal import KEY, RESULTS
-from pnapo.errors import UserError
+from trust import exports, studies
+from trust.reading import VALUES, Target, Wrong, edited, survives
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(tempfile.gettempdir())  # where files are written; whoever runs many inputs chooses another
-
-
-class Wrong(AssertionError):
-    """Something was accepted that should not have been."""
-
-
-class Target(NamedTuple):
-    """A reader under test, and whole files to begin from."""
-
-    accepts: Callable[[bytes], bool]
-    seeds: Callable[[], list[bytes]]
-
-
-def _survives(work: Callable[[], object]) -> bool:
-    try:
-        work()
-    except UserError as error:
-        if "\n" in str(error) or not str(error).strip():
-            raise Wrong(f"not one line: {str(error)!a}") from None
-        return False
-    return True
 
 
 # Configurations.
@@ -61,7 +40,7 @@ def _config(data: bytes) -> bool:
 
     path = FOLDER / "config.yaml"
     path.write_bytes(data)
-    return _survives(lambda: validate(merge(_base(), read_yaml(path))))
+    return survives(lambda: validate(merge(_base(), read_yaml(path))))
 
 
 def _configs() -> list[bytes]:
@@ -90,10 +69,10 @@ def _prompts(data: bytes) -> bool:
     path.write_bytes(data[1:])
     columns_of(path)
     found: list[pd.DataFrame] = []
-    accepted = _survives(lambda: found.append(load_prompts(path)))
+    accepted = survives(lambda: found.append(load_prompts(path)))
     if accepted and not all(isinstance(text, str) and text.strip() and text.encode() for text in found[0]["prompt"]):
         raise Wrong("a prompt that is no text")
-    _survives(lambda: read_testset(path))
+    survives(lambda: read_testset(path))
     return accepted
 
 
@@ -117,6 +96,17 @@ def _prompt_lists() -> list[bytes]:
         ".parquet": parquet.getvalue(),
     }
     return [bytes([SUFFIXES.index(suffix)]) + data for suffix, data in lists.items()]
+
+
+# Exported pair sets and studies, which others may have written whole.
+
+
+def _export(data: bytes) -> bool:
+    return exports.accepts(data, FOLDER)
+
+
+def _study(data: bytes) -> bool:
+    return studies.accepts(data, FOLDER)
 
 
 # A pair set of two prompts, its manifests, tensors and labels.
@@ -177,55 +167,6 @@ def _with(name: str, data: bytes) -> Path:
     return folder / "manifest.json"
 
 
-VALUES = (
-    None,
-    True,
-    False,
-    -1,
-    0,
-    1,
-    2,
-    1.5,
-    1e308,
-    10**30,
-    "",
-    "x",
-    "../x",
-    "0" * 64,
-    [],
-    {},
-    [1],
-    {"a": 1},
-    [[[]]],
-    "2",
-    "\0",
-)
-
-
-def _edited(data: bytes, whole: bytes) -> bytes:
-    """Bytes as they are after a 0, else edits of a whole JSON file: a byte a level to where, then what to put there."""
-    if not data or data[0] == 0:
-        return data[1:]
-    value, rest = json.loads(whole), list(data[1:])
-    while rest:
-        at, keys = value, []
-        while rest and isinstance(at, dict | list) and at:
-            byte = rest.pop(0)
-            keys = list(at) if isinstance(at, dict) else list(range(len(at)))
-            key = keys[byte % len(keys)]
-            if byte >= 128 or not isinstance(at[key], dict | list) or not at[key]:
-                new = VALUES[rest.pop(0) % len(VALUES)] if rest else None
-                if byte % 16 == 15:
-                    del at[key]
-                else:
-                    at[key] = json.loads(json.dumps(new))
-                break
-            at = at[key]
-        if not keys:
-            break
-    return json.dumps(value).encode()
-
-
 def _edits(name: str) -> list[bytes]:
     edits = [bytes([1, level, 128 + level, value]) for level in range(8) for value in range(0, len(VALUES), 5)]
     return [b"\0" + _whole()[name], b"\0" + _unsealed(name), *edits]
@@ -255,17 +196,17 @@ def _refused(manifest: Path, name: str, data: bytes) -> None:
     if data == _whole()[name]:
         return
     with _results(manifest.parent):
-        if _survives(lambda: _open(manifest)) or not _verdict(manifest):
+        if survives(lambda: _open(manifest)) or not _verdict(manifest):
             raise Wrong(f"a damaged {name} was accepted")
 
 
 def _manifest(data: bytes) -> bool:
     """As damage, and, where no seal is asked for, as an attack."""
     name = "manifest.json"
-    data = _edited(data, _unsealed(name))
+    data = edited(data, _unsealed(name))
     manifest = _with(name, data)
     _refused(manifest, name, data)
-    accepted = _survives(lambda: _open(manifest))
+    accepted = survives(lambda: _open(manifest))
     _verdict(manifest)
     return accepted
 
@@ -273,11 +214,11 @@ def _manifest(data: bytes) -> bool:
 def _shard_manifest(data: bytes) -> bool:
     """As an attacker would: what lists the manifest lists its new hash."""
     name = "samples/shard.json"
-    data = _edited(data, _unsealed(name))
+    data = edited(data, _unsealed(name))
     manifest = _with(name, data)
     _refused(manifest, name, data)
     _relist(manifest, name, data)
-    accepted = _survives(lambda: _open(manifest))
+    accepted = survives(lambda: _open(manifest))
     _verdict(manifest)
     return accepted
 
@@ -297,7 +238,7 @@ def _shard(data: bytes) -> bool:
     for listed, below in ((manifest.parent / "samples" / "shard.json", "shard.safetensors"), (manifest, name)):
         _relist(listed, below, data)
     _relist(manifest, "samples/shard.json", (manifest.parent / "samples" / "shard.json").read_bytes())
-    accepted = _survives(lambda: _open(manifest))
+    accepted = survives(lambda: _open(manifest))
     found = _verdict(manifest)
     if accepted and not found and not whole:
         import torch
@@ -314,7 +255,7 @@ def _shard(data: bytes) -> bool:
 def _labels(data: bytes) -> bool:
     manifest = _with("labels/hps.parquet", data)
     _refused(manifest, "labels/hps.parquet", data)
-    if not _survives(lambda: _open(manifest)):
+    if not survives(lambda: _open(manifest)):
         return False
     from pnapo.pairs.preferences import load_pairs
 
@@ -352,4 +293,6 @@ TARGETS = {
     "shard_manifest": Target(_shard_manifest, lambda: _edits("samples/shard.json")),
     "shard": Target(_shard, lambda: [_whole()["samples/shard.safetensors"]]),
     "labels": Target(_labels, _label_tables),
+    "export": Target(_export, exports.seeds),
+    "study": Target(_study, studies.seeds),
 }

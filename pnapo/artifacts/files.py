@@ -76,19 +76,23 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """Read JSON. Raises UserError that names the file if it is missing or damaged.
-
-    Stricter than Python: no NaN, no key twice, and no nesting or number that Python itself gives up on.
-    """
+    """Read JSON (`parse_json`). Raises UserError that names the file if it is missing or damaged."""
     try:
-        text = Path(path).read_bytes().decode("utf-8", "surrogatepass")
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
+        return parse_json(Path(path).read_bytes().decode("utf-8", "surrogatepass"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder, not a JSON file") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and run again") from None
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text, read more strictly than Python does: no NaN, and no key twice.
+
+    Raises ValueError, or RecursionError for deep nesting.
+    """
+    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
 
 
 def _refuse_constant(name: str) -> None:

@@ -62,7 +62,7 @@ def published(folder: Path | str) -> tuple[str, str]:
     try:
         fetched = read_manifest(Path(folder, "fetched.json"), "download")["settings"]
         return str(fetched["repo"]), str(fetched["commit"])
-    except (UserError, KeyError):
+    except (UserError, KeyError, OSError):  # OSError: a name that is too long
         return str(folder), ""
 
 

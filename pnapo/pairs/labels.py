@@ -12,6 +12,7 @@ import pandas as pd
 
 from pnapo.artifacts import prompt_of
 from pnapo.artifacts.images import Images
+from pnapo.artifacts.seal import AGAIN
 from pnapo.errors import UserError
 from pnapo.rewards import Scorer
 
@@ -73,16 +74,14 @@ def label(prompt_ids: list[str], scores: np.ndarray) -> pd.DataFrame:
     return table
 
 
-def require_labels(path: Path | str, table: pd.DataFrame, samples: int) -> None:
+def require_labels(path: Path | str, table: pd.DataFrame, samples: int, advice: str = AGAIN) -> None:
     """Raise UserError that names the first row that is no label: two samples of a prompt, and a gap or a tie."""
     wrong = next((name for name, kinds in KINDS.items() if table[name].dtype.kind not in kinds), None)
     if wrong:
-        raise UserError(f"{path}: its column {wrong} does not hold what labels hold; delete it and run again")
+        raise UserError(f"{path}: its column {wrong} does not hold what labels hold; {advice}")
     known = table[["winner", "loser"]].isin(range(samples)).all(axis=1)
     gap, tie = table["gap"].to_numpy(np.float64), table["tie"].to_numpy()
     good = known & (table["winner"] != table["loser"]) & np.isfinite(gap) & np.where(tie, gap == 0, gap > 0)
     if not good.all():
         row = int(np.flatnonzero(~good)[0])
-        raise UserError(
-            f"{path}: row {row} is no label (two samples, and a gap above 0 or a tie); delete it and run again"
-        )
+        raise UserError(f"{path}: row {row} is no label (two samples, and a gap above 0 or a tie); {advice}")

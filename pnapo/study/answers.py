@@ -1,6 +1,5 @@
 """Read a study's key and the answers that people saved. What does not fit is named with its file."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pnapo.artifacts import sha256
+from pnapo.artifacts.files import parse_json
 from pnapo.errors import UserError
 from pnapo.study import ANSWERS_KIND, CHOICES, KEY_KIND, QUESTIONS
 
@@ -30,7 +30,7 @@ class Answers(NamedTuple):
 def load(path: Path | str, advice: str) -> dict[str, Any]:
     """The JSON object of a file that nobody can make again. Raises UserError that ends with the advice."""
     try:
-        value = json.loads(Path(path).read_bytes().decode("utf-8-sig", "surrogatepass"))
+        value = parse_json(Path(path).read_bytes().decode("utf-8-sig", "surrogatepass"))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
@@ -48,7 +48,11 @@ def read_key(path: Path | str) -> Key:
         key = Key(found["study"], found["settings"]["runs"], [(pair["left"], pair["right"]) for pair in found["pairs"]])
         page, recorded = Path(path).with_name(found["page"]["name"]), found["page"]["sha256"]
         good = found["kind"] == KEY_KIND and key.sides and isinstance(key.runs, list)
-        good = good and {run for pair in key.sides for run in pair} <= set(key.runs)
+        good = good and [pair["pair"] for pair in found["pairs"]] == list(range(1, len(key.sides) + 1))
+        good = good and {run for pair in key.sides for run in pair} == set(key.runs)
+        # Each run once, and each two of them on some pair: else a row of the table would be of nothing.
+        good = good and all(left != right for left, right in key.sides)
+        good = good and len(set(map(frozenset, key.sides))) == len(key.runs) * (len(key.runs) - 1) // 2
         good = good and all(isinstance(text, str) for text in [key.study, recorded, *key.runs])
     except (KeyError, TypeError, ValueError):  # a page of another folder has no name
         good = False
@@ -82,13 +86,14 @@ def _read(path: Path | str, key: Key) -> tuple[str, np.ndarray]:
         raise UserError(f"{path}: not the answers of a study; give files that its page saved")
     if found.get("study") != key.study:
         raise UserError(f"{path}: answers of study {found.get('study')!r}, not of {key.study!r}; take it away")
-    rater = " ".join(str(found.get("rater") or "").split())
+    given = found.get("rater")
+    rater = " ".join(given.split()) if isinstance(given, str) else ""
     if not rater:
         raise UserError(f"{path}: no rater is named; {advice}")
     answers: dict[int, dict] = {}
     for answer in found["answers"]:
         pair = answer.get("pair") if isinstance(answer, dict) else None
-        if pair not in range(1, len(key.sides) + 1) or pair in answers:
+        if type(pair) is not int or pair not in range(1, len(key.sides) + 1) or pair in answers:
             raise UserError(f"{path}: answers pair {pair!r}, which is not there or is answered before; {advice}")
         answers[pair] = answer
     values = np.zeros((len(QUESTIONS), len(key.sides)), np.int64)

@@ -23,6 +23,7 @@ def test_a_fetched_model_is_its_repository(fetched, tmp_path):
     (tmp_path / "fetched.json").write_text("{")
     assert published(fetched) == (fetched, "")
     assert published("no/such/folder") == ("no/such/folder", "")
+    assert published("m" * 300) == ("m" * 300, "")  # another's name, which no path can be
 
 
 @pytest.mark.parametrize("adapter", ["lora", "full"])

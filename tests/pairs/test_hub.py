@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from pyarrow.compute import CastOptions
 
 from pnapo.artifacts import read_manifest, read_table, write_table
 from pnapo.artifacts.images import Images
@@ -82,6 +83,63 @@ def test_a_row_says_all_by_itself(folder, exported, world):
     pngs = list(Images(*images_beside(folder / "manifest.json")).encoded())
     assert row["image_1"] == {"bytes": pngs[2 * place + 1], "path": f"{row['prompt_id']}-1.png"}
     assert row["seed"] == 0 and json.loads(row["made_with"])["pairs"] == pairs.settings
+
+
+def test_the_paths_of_images_are_not_looked_at(copy, folder, tmp_path):
+    broken = pa.array([b"\xff"] * 6).cast(options=CastOptions(pa.string(), allow_invalid_utf8=True))
+
+    def change(table):
+        pictures = table["image_0"].combine_chunks().field("bytes")
+        return put(table, "image_0", pa.StructArray.from_arrays([pictures, broken], ["bytes", "path"]))
+
+    rewrite(copy, change)
+    back = images_beside(import_pairs(copy, tmp_path / "back", silent))
+    assert [file.read_bytes() for file in back] == [
+        file.read_bytes() for file in images_beside(folder / "manifest.json")
+    ]
+
+
+def test_scores_of_several_types_become_of_one(copy, folder, tmp_path):
+    for file in (copy / "data").glob("*.parquet"):
+        table = pq.read_table(file)
+        whole = {"hps_0": pa.array([10**18] * len(table)), "hps_1": pa.array([0.5] * len(table), pa.float32())}
+        whole |= {"hps_winner": pa.array([0] * len(table)), "hps_loser": pa.array([1] * len(table))}
+        whole |= {"hps_tie": pa.array([False] * len(table)), "hps_gap": pa.array([1e18] * len(table))}
+        for name, values in whole.items():
+            table = put(table, name, values)
+        pq.write_table(table, file)
+    manifest = import_pairs(copy, tmp_path / "back", silent)
+    scores = read_table(labels_beside(manifest)["hps"])[["score_0", "score_1"]]
+    assert {*scores.dtypes} == {np.dtype(np.float64)} and [*scores.loc[0]] == [1e18, 0.5]
+    export_pairs(
+        manifest, prompts_of(manifest), images_beside(manifest), labels_beside(manifest), tmp_path / "e", silent
+    )
+
+
+def test_samples_without_end_are_one_clear_line(copy, tmp_path):
+    def change(table):
+        names = [name for name in table.column_names if not name.startswith(("hps_", "joint_"))]
+        text = table["made_with"][0].as_py().replace('"samples": 2', '"samples": 1000000000000')
+        return put(table.select(names), "made_with", pa.array([text] * len(table)))
+
+    for number in (0, 1):
+        file = copy / "data" / f"train-0000{number}-of-00002.parquet"
+        pq.write_table(change(pq.read_table(file)), file)
+    with pytest.raises(UserError, match="no column 'noise_2'"):
+        import_pairs(copy, tmp_path / "back", silent)
+
+
+def test_noises_of_images_from_elsewhere_are_refused(copy, tmp_path):
+    def change(text):
+        found = json.loads(text)
+        found["pairs"]["dataset"] = {"path": "a.parquet", "count": 12}
+        return json.dumps(found)
+
+    for file in (copy / "data").glob("*.parquet"):
+        table = pq.read_table(file)
+        pq.write_table(put(table, "made_with", pa.array([change(table["made_with"][0].as_py())] * len(table))), file)
+    with pytest.raises(UserError, match="holds noises, but no such pairs are what its column 'made_with' tells of"):
+        import_pairs(copy, tmp_path / "back", silent)
 
 
 def test_files_may_be_cut_and_joined(folder, exported, tmp_path):
@@ -170,6 +228,17 @@ def test_verify_finds_a_forged_noise_and_a_damaged_file(copy):
         (lambda t: put(t, "prompt_id", pa.array([None] * len(t), pa.string())), "no text in column 'prompt_id'"),
         (lambda t: put(t, "made_with", pa.array([["a"]] * len(t))), "no text in column 'made_with'"),
         (lambda t: t[:0], r"train-00001-of-00002\.parquet: holds no rows"),
+        (lambda t: t.append_column("noise_0", t["noise_0"]), "00001-of-00002.parquet: has two columns 'noise_0'"),
+        (lambda t: t.drop_columns(["noise_0", "noise_1"]), "lacks the noises that its column 'made_with' tells of"),
+        (lambda t: put(t, "prompt", pa.array(["a ring"] * len(t))), "is not the id of its prompt 'a ring'"),
+        (lambda t: put(t, "hps_winner", pa.array(["0"] * len(t))), "labels hps: its column winner does not hold"),
+        (lambda t: put(t, "hps_winner", t["hps_loser"]), "labels hps: row 6 is no label"),
+        (
+            lambda t: put(t, "hps_0", pa.array([float("nan")] * len(t))),
+            "labels hps: the scores of row 6 are not finite",
+        ),
+        (lambda t: put(t, "hps_0", t["hps_1"]), "labels hps: the scores of row 6 .* its winner is the better one"),
+        (lambda t: put(t, "hps_0", pa.array(["1"] * len(t))), "labels hps: the scores of row 0 are not finite numbers"),
     ],
 )
 def test_what_does_not_fit_is_one_clear_line(copy, change, said, tmp_path):
@@ -200,6 +269,7 @@ def test_a_label_lacks_no_sample(copy, tmp_path):
 
 
 PLAIN = {"samples": 2, "steps": 8, "guidance": 1.0, "seed": 0, "batch": 4, "family": "sd3", "latent_shape": [12, 8, 8]}
+PLAIN["model"] = "m"
 
 
 def settings_text(**changed):
@@ -220,6 +290,11 @@ def test_settings_are_read():
         settings_text(latent_shape=4),
         settings_text(latent_shape=[4, "8", 8]),
         settings_text(samples="2"),
+        settings_text(model=None),
+        settings_text(other=float("nan")),
+        settings_text(other="big").replace('"big"', "1e999"),
+        settings_text(other="\ud800"),
+        settings_text().replace('"seed": 0', '"seed": 0, "seed": 0'),
     ],
 )
 def test_settings_that_are_none_are_one_clear_line(text):

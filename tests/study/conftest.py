@@ -50,7 +50,7 @@ def key(tmp_path):
         "study": "s1",
         "page": {"name": "study.html", "sha256": "0"},
         "settings": {"runs": ["A", "B"]},
-        "pairs": [{"left": left, "right": right} for left, right in sides],
+        "pairs": [{"pair": n, "left": left, "right": right} for n, (left, right) in enumerate(sides, start=1)],
     }
     path.write_text(json.dumps(found))
     return path

@@ -44,7 +44,7 @@ def test_the_order_of_files_does_not_matter(key, answers, tmp_path):
 def test_several_runs_are_told_apart(key, answers, tmp_path):
     found = json.loads(key.read_text())
     found["settings"]["runs"].append("C")
-    found["pairs"][2:] = [{"left": "C", "right": "A"}, {"left": "B", "right": "C"}]
+    found["pairs"][2:] = [{"pair": 3, "left": "C", "right": "A"}, {"pair": 4, "left": "B", "right": "C"}]
     key.write_text(json.dumps(found))
     table = analyse(key, answers, tmp_path / "study.csv").set_index(["question", "run", "against"]).sort_index()
     assert table.loc["overall preference", "share"].to_dict() == {
@@ -89,6 +89,8 @@ CASES = {
     "another study": (lambda f: f.update(study="s2"), "answers of study 's2', not of 's1'"),
     "a key": (lambda f: f.update(kind="study key"), "not the answers of a study"),
     "nobody": (lambda f: f.update(rater=" \n"), "no rater is named"),
+    "no name": (lambda f: f.update(rater=["Ann"]), "no rater is named"),
+    "no number": (lambda f: f["answers"][0].update(pair=True), "answers pair True, which is not there"),
     "left out": (lambda f: f["answers"][1].pop("alignment"), "pair 2 has no answer on text alignment"),
     "a pair left out": (lambda f: f["answers"].pop(), "pair 4 has no answer on overall preference"),
     "a pair too many": (lambda f: f["answers"].append({"pair": 5}), "answers pair 5, which is not there"),
@@ -112,7 +114,9 @@ def test_wrong_answers_are_named_with_their_file(key, answers, case):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b'{"kind": ', b"\xff\xfe", b"[" * 100_000, b"", b"[]"])
+@pytest.mark.parametrize(
+    "content", [b'{"kind": ', b"\xff\xfe", b"[" * 100_000, b"", b"[]", b'{"a": 1, "a": 2}', b"NaN"]
+)
 def test_damaged_answers_are_named(key, answers, content):
     answers[2].write_bytes(content)
     with pytest.raises(UserError, match=r"^\S*Cy\.json: not (valid|a) JSON.*; ask the rater for the file again$"):
@@ -141,6 +145,11 @@ def test_a_rater_counts_once(key, answers, answer):
         lambda f: f.update(pairs=[]),
         lambda f: f["pairs"][0].update(left=[]),
         lambda f: f.update(study=None),
+        lambda f: f["settings"].update(runs=["A", "B", "A"]),
+        lambda f: f["settings"].update(runs=["A", "B", "C"]),  # of which no pair is
+        lambda f: f["pairs"][0].update(right="A"),
+        lambda f: f["pairs"].reverse(),
+        lambda f: f["pairs"][0].pop("pair"),
     ],
 )
 def test_a_key_that_is_none_is_one_clear_line(key, change):
