@@ -32,6 +32,14 @@ FILE = "images.parquet"
 AHEAD = 64  # images decoded before they are asked for
 SCHEMA = pa.schema([("prompt_id", pa.string()), ("sample", pa.int64()), ("image", pa.binary())])
 
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "TIFF",
+)  # Pillow opens others with programs: PostScript, with Ghostscript
 # What Pillow raises where bytes are no whole image: SyntaxError of a PNG, EOFError of a GIF, struct.error of a TIFF.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
@@ -53,13 +61,13 @@ def encode_png(image: np.ndarray) -> bytes:
 
 def decode_png(data: bytes) -> np.ndarray:
     """The pixels, uint8 [H, W, 3], of a PNG."""
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
         return np.array(image.convert("RGB"))
 
 
 def decode_upright(data: bytes) -> Image.Image:
-    """Any encoded image (PNG, JPEG, …) as RGB, turned as its EXIF data say. Raises OSError if it is none."""
-    with Image.open(io.BytesIO(data)) as image:
+    """An encoded image (of FORMATS) as RGB, turned as its EXIF data say. Raises OSError if it is none."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         return ImageOps.exif_transpose(image).convert("RGB")
 
 

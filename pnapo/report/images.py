@@ -28,7 +28,7 @@ def evenly(total: int, count: int) -> list[int]:
 def open_picture(png: bytes) -> Image.Image:
     """The picture of PNG bytes, RGB."""
     try:
-        return Image.open(io.BytesIO(png)).convert("RGB")
+        return Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB")
     except BROKEN:
         raise UserError("a stored image is not a readable PNG; make the images again") from None
 

@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from PIL import EpsImagePlugin, Image
 
 from pnapo.artifacts.image_files import ImageFiles
 from pnapo.artifacts.images import Images, png_writer, verify_images
@@ -25,8 +26,17 @@ def png(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-@pytest.mark.parametrize("data", [png(60_000), png(16)[:-30], b"GIF89a", b""], ids=["bomb", "cut", "gif", "empty"])
-def test_a_picture_that_is_none_is_named(tmp_path: Path, data: bytes) -> None:
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize(
+    "data", [png(60_000), png(16)[:-30], b"GIF89a", POSTSCRIPT, b""], ids=["bomb", "cut", "gif", "program", "empty"]
+)
+def test_a_picture_that_is_none_is_named(tmp_path: Path, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = []
+    monkeypatch.setattr(
+        EpsImagePlugin, "Ghostscript", lambda *given, **_: run.append(given) or Image.new("L", (1, 1)).im
+    )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     manifest = tmp_path / "images" / "manifest.json"
     with png_writer(manifest, {}) as add:
@@ -41,5 +51,6 @@ def test_a_picture_that_is_none_is_named(tmp_path: Path, data: bytes) -> None:
         open_picture(data)
     with pytest.raises(Exception) as found:
         picture({"bytes": data}, 32)
+    assert not run
     assert "MemoryError" not in repr(found.value)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4_000_000  # KiB; the bomb is 10.8 GB
