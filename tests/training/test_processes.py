@@ -84,7 +84,7 @@ def rank(process):
 @pytest.mark.parametrize(("more", "told"), [({}, "all"), ({}, "one"), (SHARDED, "all")])
 def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, tmp_path, more, told):
     """`told`: all processes at once, or the second alone, as where a signal comes to one node before the other."""
-    run = RUN | {"accumulation": 2, "steps": 240, "checkpoint_every": 1000} | more
+    run = RUN | {"accumulation": 2, "steps": 120, "checkpoint_every": 1000} | more
     whole, cut = (tmp_path / "runs" / name / "pnapo-s1" for name in ("whole", "cut"))
     said, _ = start(arguments({}, run, out=whole / "manifest.json", processes=2)).communicate(timeout=PATIENCE)
     process = start(arguments({}, run, out=cut / "manifest.json", processes=2), start_new_session=True)
@@ -97,7 +97,7 @@ def test_two_processes_that_are_terminated_resume_to_the_same_bytes(arguments, t
         one.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == (128 + signal.SIGTERM if told == "all" else 1) and not cut.exists()
-    assert re.match(r"error: ended by SIGTERM after step \d+ of 240; its state is saved", said.splitlines()[-1]), said
+    assert re.match(r"error: ended by SIGTERM after step \d+ of 120; its state is saved", said.splitlines()[-1]), said
     assert not psutil.wait_procs(crew, timeout=PATIENCE)[1]  # nobody is left
     if more:
         part = next(log.parent.glob("state-*/__1_0.distcp"))
