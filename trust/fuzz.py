@@ -45,8 +45,9 @@ def run(name: str, seconds: float, seed: int, folder: Path) -> tuple[int, list[s
         command = fuzzer(name, folder, "--until", str(end), "--seed", str(seed))
         try:
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds + 300)
-        except subprocess.TimeoutExpired:
-            found[f"{name}: the fuzzer itself does not end"] = folder
+        except subprocess.TimeoutExpired as error:
+            (kept / "fuzzer.log").write_bytes(error.stdout or b"")
+            found[f"{name}: the fuzzer itself does not end"] = kept / "fuzzer.log"
             break
         said, seed = done.stdout.decode("utf-8", "replace"), seed + 1
         counted = re.search(r"stat::number_of_executed_units: *(\d+)", said)

@@ -4,6 +4,7 @@ Nothing of pnapo is imported before atheris watches imports: what is, guides it 
 """
 
 import argparse
+import ctypes
 import os
 import re
 import sys
@@ -48,6 +49,9 @@ def fuzz(name: str, until: float, seed: int, folder: Path) -> None:
         if time.process_time() - before > SLOW:
             raise targets.Wrong(f"takes more than {SLOW} s")
 
+    # libFuzzer ends by `exit`, in which threads of pyarrow or torch may wait for one another for ever.
+    leave = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: os._exit(0))
+    ctypes.CDLL(None).__cxa_atexit(leave, None, None)
     atheris.Setup([sys.argv[0], *(f"-{option}={value}" for option, value in options.items()), str(corpus)], one)
     atheris.Fuzz()
 

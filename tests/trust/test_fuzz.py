@@ -26,6 +26,17 @@ def test_a_fuzzer_that_dies_is_a_finding(tmp_path, monkeypatch):
     assert (tmp_path / "found" / "fuzzer.log").read_text() == "one\ntwo\n"
 
 
+def test_a_fuzzer_that_does_not_end_is_a_finding(tmp_path, monkeypatch):
+    def hangs(command, timeout, **_):
+        raise subprocess.TimeoutExpired(command, timeout, b"stat::number_of_executed_units: 7\n")
+
+    monkeypatch.setattr(subprocess, "run", hangs)
+    tried, (line,) = fuzz.run("config", 60, 0, tmp_path)
+    kept = tmp_path / "found" / "fuzzer.log"
+    assert (tried, line) == (0, f"config: the fuzzer itself does not end: {kept}")
+    assert kept.read_bytes().endswith(b"units: 7\n")
+
+
 def test_what_it_finds_is_tried_alone(tmp_path):
     (tmp_path / "crash-1").write_bytes(b"runs: {pnapo: {beta: 1}}")
     assert fuzz.confirmed("config", tmp_path / "crash-1", tmp_path) == ""
