@@ -21,7 +21,7 @@ NAMES = {"config": "a configuration", "prompts": "a prompt list", "manifest": "a
 NAMES |= {"shard_manifest": "a shard's manifest", "shard": "a shard"}
 NAMES |= {"export": "an exported pair set", "study": "a study's key or answers"}
 PROMISED = "any bytes in the place of {} are taken, or refused in one line"
-FEWEST = 40  # inputs for one target that have to be tried in every minute given to all
+FEWEST = 50  # inputs for one target that have to be tried in every minute given to all
 FOUND = ("crash", "timeout", "oom", "leak")  # how libFuzzer calls the files of what it found
 
 
